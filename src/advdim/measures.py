@@ -121,9 +121,7 @@ def _measure_batch(
 
 
 @torch.no_grad()
-def accuracy(
-    network: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]
-) -> float:
+def accuracy(network: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> float:
     """Return the share of correct predictions in evaluation mode, in [0, 1]."""
     was_training = network.training
     network.eval()

@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from torch import nn
 
 
-def per_sample_loss(network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def per_sample_loss(
+    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
     """Return the cross-entropy of each sample, shape (N,), in nats."""
     return F.cross_entropy(network(inputs), targets, reduction="none")
 

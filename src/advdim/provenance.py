@@ -74,7 +74,11 @@ def hardware(device: str) -> str:
         return str(torch.cuda.get_device_name(device))
     try:
         information = Path("/proc/cpuinfo").read_text()
-        names = [line.split(":", 1)[1].strip() for line in information.splitlines() if "model name" in line]
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in information.splitlines()
+            if "model name" in line
+        ]
         return names[0]
     except (OSError, IndexError):
         return platform.processor() or platform.machine()

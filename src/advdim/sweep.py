@@ -82,7 +82,6 @@ def training_settings(config: Config, cell: Cell) -> str:
     settings = {
         "pixels": json.loads(dataset.pixel_settings()),
         "augmentation": dataset.augmentation.model_dump(mode="json"),
-        "normalisation": dataset.normalisation and dataset.normalisation.model_dump(mode="json"),
         "network": json.loads(network.architecture()),
         "training": config.training_of(cell.dataset, cell.network).model_dump(mode="json"),
         "method": getattr(config.methods, cell.method).model_dump(mode="json"),

@@ -62,7 +62,7 @@ class Dataset(Settings):
 
     def pixel_settings(self) -> str:
         """Return, as canonical JSON, what the stored pixels depend on."""
-        return self.canonical(exclude={"augmentation", "training", "normalisation", "download"})
+        return self.canonical(exclude={"augmentation", "training", "download"})
 
 
 class DigitsDataset(Dataset):

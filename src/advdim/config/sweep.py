@@ -109,11 +109,13 @@ class Config(Settings):
 
 
 def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
+    merged: dict[str, Any] = dict(base)
     for key, value in overrides.items():
         old = merged.get(key)
-        nested = isinstance(value, Mapping) and isinstance(old, Mapping)
-        merged[key] = _merge(old, value) if nested else value
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            merged[key] = _merge(old, value)
+        else:
+            merged[key] = value
     return merged
 
 

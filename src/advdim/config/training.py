@@ -8,9 +8,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from advdim.config.base import Settings
 
-Method = Literal[
-    "none", "grad_l1", "grad_l2", "aug_linf", "aug_l2", "pgd_linf", "cross_lipschitz"
-]
+Method = Literal["none", "grad_l1", "grad_l2", "aug_linf", "aug_l2", "pgd_linf", "cross_lipschitz"]
 BatchNormMode = Literal["train", "eval"]
 Units = Literal["normalised", "pixel"]
 

@@ -157,7 +157,9 @@ def _parquet_split(dataset: ParquetDataset, paths: list[Path]) -> Images:
     table = pa.concat_tables(tables)
     column = table[dataset.image_column].combine_chunks()
     if not pa.types.is_struct(column.type) or column.type.get_field_index("bytes") < 0:
-        raise DataError(f"Column {dataset.image_column!r} is {column.type}, not struct<bytes, path>.")
+        raise DataError(
+            f"Column {dataset.image_column!r} is {column.type}, not struct<bytes, path>."
+        )
     encoded = column.field("bytes")
     labels = table[dataset.label_column].to_numpy()
     return EncodedImages(

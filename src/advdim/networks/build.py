@@ -42,7 +42,7 @@ def build(settings: AnyNetwork, shape: Shape, random: torch.Generator) -> nn.Mod
     else:
         network = _own_module(settings, shape, random)
         _check_logits(network, settings.module, shape)
-    return network.to(memory_format=torch.channels_last)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _own_module(settings: ModuleNetwork, shape: Shape, random: torch.Generator) -> nn.Module:

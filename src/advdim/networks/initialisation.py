@@ -24,6 +24,6 @@ def he(network: nn.Module, random: torch.Generator) -> None:
         module.weight.copy_(torch.randn(module.weight.shape, generator=random) * deviation)
         if module.bias is not None:
             module.bias.zero_()
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.reset_parameters()
+    for normalisation in network.modules():
+        if isinstance(normalisation, nn.modules.batchnorm._BatchNorm):
+            normalisation.reset_parameters()

@@ -56,7 +56,10 @@ def save_checkpoint(path: Path, state: TrainingState) -> None:
         "rows": state.rows,
         "seconds": state.seconds,
     }
-    stored = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
+    stored = {
+        name: t.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, t in tensors.items()
+    }
     with atomic(path) as temporary:
         save_file(stored, temporary, metadata={"progress": json.dumps(progress)})
 
