@@ -38,6 +38,10 @@ class Cell:
         """The cell's Hive partition, relative to the folder of all cells."""
         return "/".join(f"{key}={value}" for key, value in asdict(self).items())
 
+    def columns(self) -> dict[str, str | int | float]:
+        """Return the six identity columns as they stand in tables."""
+        return {**asdict(self), "epsilon": float(self.epsilon)}
+
 
 def experiment_cells(config: Config, name: str) -> Iterator[Cell]:
     """Yield the cells of one experiment, each once; strength 0 is the method ``none``."""

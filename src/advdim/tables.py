@@ -72,9 +72,10 @@ SAMPLE_COLUMNS = (
     Column("grad_l2", REAL, "nats per normalised unit", "||dL/dx||_2"),
 )
 RUN_COLUMNS = (
-    Column("experiments", pa.list_(TEXT), "", "experiments that use the cell"),
+    Column("experiments", pa.list_(pa.field("element", TEXT)), "", "experiments that use the cell"),
     Column("status", TEXT, "", "done, diverged or failed"),
     Column("dimension", WHOLE, "", "d = channels * size * size"),
+    Column("first_order_factor", REAL, "", "of epsilon_p E||dL/dx||_q in the training objective"),
     Column("attack_epsilon", REAL, "normalised units", "l-inf threshold of the test attack"),
     Column("epochs", WHOLE, "", "epochs trained"),
     Column("seconds", REAL, "s", "training and measuring time"),

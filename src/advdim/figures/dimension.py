@@ -44,8 +44,9 @@ def input_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSettings
     _against_dimension(axes[5], rows, "grad_nonzero")
     for axis in axes[:3]:
         axis.set_ylim(bottom=0)
-    axes[0].legend(title=r"PGD $\epsilon$", frameon=False, fontsize="small")
-    axes[4].legend(title="size (pixels)", frameon=False, fontsize="small")
+    if len(rows):
+        axes[0].legend(title=r"PGD $\epsilon$", frameon=False, fontsize="small")
+        axes[4].legend(title="size (pixels)", frameon=False, fontsize="small")
     note_diverged(figure, cells)
     return figure
 

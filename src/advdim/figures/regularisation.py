@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -23,22 +23,13 @@ from advdim.figures.style import (
     strength_positions,
 )
 
-# The factor of epsilon E||dL/dx|| in each objective's first-order expansion.
-FIRST_ORDER_FACTOR = {
-    "grad_l1": 0.5,
-    "grad_l2": 0.5,
-    "aug_linf": 0.5,
-    "aug_l2": 0.5,
-    "pgd_linf": 1.0,
-}
-
 
 def regularisation_methods(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
     """Draw Figure 1a-f: a point per network, a curve per method."""
     cells = tables["cells"]
     figure, axes = panels(2, 3, settings)
     for axis, measure in zip(axes[:3], ("grad_l1", "vulnerability", "accuracy"), strict=True):
-        _against_strength(axis, cells, measure, lambda method: 1.0, LABELS["epsilon"])
+        _against_strength(axis, cells, measure, cells["epsilon"], LABELS["epsilon"])
     _against_measure(axes[3], cells, "grad_l1", "vulnerability")
     _against_measure(axes[4], cells, "grad_l1", "grad_l2")
     _isotropic_line(axes[4], cells)
@@ -49,39 +40,33 @@ def regularisation_methods(tables: Mapping[str, pd.DataFrame], settings: FigureS
 
 
 def matched_strengths(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
-    """Draw Figure 1a-c against the first-order strength, in which PGD is twice as strong.
+    """Draw Figure 1a-c against the first-order strength, in which PGD is about twice as strong.
 
     Cross-Lipschitz has no first-order strength in these units and is left out.
     """
     cells = tables["cells"]
-    cells = cells[cells["method"].isin(["none", *FIRST_ORDER_FACTOR])]
+    cells = cells[cells["first_order_factor"].notna()]
+    label = r"factor of $d^{1/p}\,\mathbb{E}\,\|\partial_x L\|_q$ in the objective"
     figure, axes = panels(1, 3, settings)
     for axis, measure in zip(axes, ("grad_l1", "vulnerability", "accuracy"), strict=True):
-        _against_strength(
-            axis,
-            cells,
-            measure,
-            lambda method: FIRST_ORDER_FACTOR[method],
-            r"factor of $\mathbb{E}\,\|\partial_x L\|$ in the objective",
-        )
+        strengths = cells["epsilon"] * cells["first_order_factor"]
+        _against_strength(axis, cells, measure, strengths, label)
     _legend(figure, cells)
     note_diverged(figure, cells)
     return figure
 
 
 def _against_strength(
-    axis: Axes, cells: pd.DataFrame, measure: str, factor: Callable[[str], float], label: str
+    axis: Axes, cells: pd.DataFrame, measure: str, strengths: pd.Series, label: str
 ) -> None:
     column = f"{measure}_median"
     axis.set_ylabel(LABELS[measure])
-    regularised = cells[cells["method"] != "none"].dropna(subset=[column])
+    cells = cells.assign(strength=strengths).dropna(subset=[column])
+    regularised, plain = cells[cells["method"] != "none"], cells[cells["method"] == "none"]
     if regularised.empty:
         say_empty(axis, "no regularised cell")
         return
-    factors = regularised["method"].map(factor).astype(float)
-    regularised = regularised.assign(strength=regularised["epsilon"] * factors)
     positions = strength_positions(list(regularised["strength"]))
-    plain = cells[cells["method"] == "none"].dropna(subset=[column])
     start = scaled(plain[column], measure).median()
     for method, rows in regularised.groupby("method"):
         colour, marker = METHOD_COLOURS[str(method)], METHOD_MARKERS[str(method)]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from advdim.config import Config
-from advdim.stages.training import identity
 from advdim.sweep import experiments_by_cell
 from advdim.tables import RUN_COLUMNS, read_table, summarise, write_table
 
@@ -31,7 +30,7 @@ def _cell_rows(
     for (cell, experiments), run_file, epochs in zip(cells, run_files, epoch_files, strict=True):
         run = json.loads(Path(run_file).read_text())
         yield {
-            **identity(cell),
+            **cell.columns(),
             "experiments": experiments,
             **{name: value for name, value in run.items() if name in columns},
             **summarise(read_table(epochs)),

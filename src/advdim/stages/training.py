@@ -20,7 +20,7 @@ from advdim.streams import stream
 from advdim.sweep import Cell, digest, training_settings
 from advdim.tables import write_table
 from advdim.training.loop import Trainer, TrainingOutcome
-from advdim.training.regularisers import objective
+from advdim.training.regularisers import first_order_factor, objective
 from advdim.units import to_normalised
 
 log = logging.getLogger(__name__)
@@ -70,6 +70,7 @@ def train_cell(config: Config, cell: Cell, pixels_file: str | Path, files: CellF
     run = {
         "status": outcome.status,
         "dimension": pixels.dimension,
+        "first_order_factor": first_order_factor(cell.method, method),
         "attack_epsilon": trainer.attack_epsilon,
         "epochs": trainer.state.epoch,
         "seconds": outcome.seconds,
@@ -86,15 +87,10 @@ def train_cell(config: Config, cell: Cell, pixels_file: str | Path, files: CellF
     log.info("%s after %d epochs, %.1f s", outcome.status, trainer.state.epoch, outcome.seconds)
 
 
-def identity(cell: Cell) -> dict[str, Any]:
-    """Return the cell's six identity columns as they stand in tables."""
-    return {**asdict(cell), "epsilon": float(cell.epsilon)}
-
-
 def _write_rows(cell: Cell, outcome: TrainingOutcome, files: CellFiles) -> None:
-    write_table(files.epochs, "epochs", [identity(cell) | row for row in outcome.rows])
+    write_table(files.epochs, "epochs", [cell.columns() | row for row in outcome.rows])
     rows = [
-        identity(cell) | row
+        cell.columns() | row
         for split, measures in outcome.samples.items()
         for row in _sample_rows(split, measures)
     ]

@@ -12,6 +12,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -177,7 +178,7 @@ REGULARISERS: dict[str, Objective] = {
 }
 
 
-def objective(method: str, settings: Mapping[str, object]) -> Objective:
+def objective(method: str, settings: Mapping[str, Any]) -> Objective:
     """Return a method's function with its settings filled in and a ``random`` stream accepted."""
     function = functools.partial(REGULARISERS[method], **settings)
     draws = "random" in inspect.signature(REGULARISERS[method]).parameters
@@ -193,3 +194,22 @@ def objective(method: str, settings: Mapping[str, object]) -> Objective:
         return function(network, inputs, targets, epsilon, **streams)
 
     return configured
+
+
+def first_order_factor(method: str, settings: Mapping[str, Any]) -> float:
+    """Return the factor of ``epsilon_p E||dL/dx||_q`` in the objective's first-order expansion.
+
+    1/2 for Eqs. 4 and 5. PGD has no such half: with steps that add up to ``r`` radii it gets
+    ``min(r, 1)`` from the centre, and ``1 - (2 - r)^2 / 4`` on average from a uniform start where
+    ``r < 2`` (8/9 with the authors' 7 steps of .19). NaN where the strength has other units.
+    """
+    if method == "none":
+        return 0.0
+    if method == "cross_lipschitz":
+        return math.nan
+    if method != "pgd_linf":
+        return 0.5
+    reach = settings["steps"] * settings["relative_step"]
+    if settings["random_start"]:
+        return float(1 - max(0.0, 2 - reach) ** 2 / 4)
+    return float(min(reach, 1.0))
