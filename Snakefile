@@ -37,6 +37,7 @@ localrules:
 rule all:
     default_target: True
     input:
+        cell_files("network.safetensors"),
         table_files(),
         figure_files(),
 

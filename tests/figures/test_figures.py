@@ -9,6 +9,7 @@ import pytest
 from advdim.config.sweep import METHODS, FigureSettings
 from advdim.config.training import Methods
 from advdim.figures import style
+from advdim.figures.dimension import smoothed
 from advdim.figures.registry import FIGURES
 from advdim.tables import MEASURE_COLUMNS, summarise
 from advdim.training.regularisers import first_order_factor
@@ -101,10 +102,10 @@ def test_figure_2_shows_the_square_root_law():
     axis = draw("input_dimension", tables).axes[1]
     curves = [container.lines[0] for container in axis.containers]
     assert len(curves) == 4
-    slopes = [np.polyfit(*map(np.asarray, curve.get_data()), 1)[0] for curve in curves]
+    slopes = [np.polyfit(*np.asarray(curve.get_data(), float), 1)[0] for curve in curves]
     assert slopes == sorted(slopes, reverse=True)
     for curve in curves:
-        x, y = map(np.asarray, curve.get_data())
+        x, y = np.asarray(curve.get_data(), float)
         np.testing.assert_allclose(y / x, y[0] / x[0])
 
 
@@ -121,3 +122,9 @@ def test_matched_strengths_shift_pgd():
         return np.unique(points.get_xdata())
 
     np.testing.assert_allclose(strengths("pgd_linf") / strengths("grad_l1"), 16 / 9)
+
+
+def test_the_spline_of_repeated_abscissae_is_defined():
+    x = np.repeat(np.arange(8.0), 3)
+    fine, values = smoothed(x, 2 * x + np.tile([-1.0, 0.0, 1.0], 8), smoothing=200.0)
+    np.testing.assert_allclose(values, 2 * fine, atol=1e-6)

@@ -95,6 +95,7 @@ def test_style_draws_figures_only(workflow):
 
 def test_a_figures_code_draws_that_figure_only(finished, tmp_path):
     project = tmp_path / "project"
+    project.mkdir()
     for name in ("Snakefile", "workflow", "src", "envs"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, project / name)

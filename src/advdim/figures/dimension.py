@@ -13,6 +13,7 @@ from scipy.interpolate import UnivariateSpline
 from advdim.config.sweep import FigureSettings
 from advdim.figures.style import (
     LABELS,
+    LEGEND,
     Colour,
     note_diverged,
     panels,
@@ -45,8 +46,8 @@ def input_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSettings
     for axis in axes[:3]:
         axis.set_ylim(bottom=0)
     if len(rows):
-        axes[0].legend(title=r"PGD $\epsilon$", frameon=False, fontsize="small")
-        axes[4].legend(title="size (pixels)", frameon=False, fontsize="small")
+        axes[0].legend(title=r"PGD $\epsilon$", **LEGEND)
+        axes[4].legend(title="size (pixels)", **LEGEND)
     note_diverged(figure, cells)
     return figure
 
@@ -101,13 +102,23 @@ def _accuracy_against_vulnerability(axis: Axes, rows: pd.DataFrame, smoothing: f
         x, y = points["vulnerability"].to_numpy(), points["accuracy"].to_numpy()
         colour = colours[size]
         axis.plot(x, y, ".", ms=2.5, color=colour, alpha=0.4)
-        if len(np.unique(x)) > 3:
-            fine = np.linspace(x[0], x[-1], 200)
-            spline = UnivariateSpline(x, y, s=smoothing)
-            axis.plot(fine, spline(fine), "-", color=colour, lw=1.4, label=f"{size}")
-        else:
-            axis.plot([], [], "-", color=colour, label=f"{size}")
+        axis.plot(*smoothed(x, y, smoothing), "-", color=colour, lw=1.4, label=f"{size}")
     if len(rows):
         values = rows["accuracy"].dropna() * 100
-        # A cubic spline may swing between sparse points; the axis keeps to the data.
+        # A spline may swing between sparse points; the axis keeps to the data.
         axis.set_ylim(max(0, values.min() - 5), min(100, values.max() + 5))
+
+
+def smoothed(x: np.ndarray, y: np.ndarray, smoothing: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return 200 points of scipy's smoothing spline, empty where there are too few values of x.
+
+    Points with equal x enter as their mean, weighted by the root of their number: the same
+    least-squares problem, and repeated abscissae make the spline undefined.
+    """
+    distinct, which, counts = np.unique(x, return_inverse=True, return_counts=True)
+    if len(distinct) < 4:
+        return np.empty(0), np.empty(0)
+    means = np.bincount(which, y) / counts
+    spline = UnivariateSpline(distinct, means, w=np.sqrt(counts), s=smoothing)
+    fine = np.linspace(distinct[0], distinct[-1], 200)
+    return fine, spline(fine)

@@ -60,6 +60,7 @@ LABELS = {
     "epsilon": r"regularisation strength $\epsilon_\infty = \epsilon_p\, d^{-1/p}$",
     "root_dimension": r"$\sqrt{d}$",
 }
+LEGEND: dict[str, Any] = {"frameon": False, "fontsize": "small", "title_fontsize": "small"}
 PERCENTAGES = {"vulnerability", "accuracy", "adversarial_accuracy", "grad_nonzero"}
 
 
