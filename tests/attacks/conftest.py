@@ -73,7 +73,7 @@ def brief(attack: Attack) -> Attack:
     if isinstance(attack, AutoAttack):
         return replace(attack, queries=100)
     if attack.name == "boundary_l2":
-        make = partial(foolbox_attacks.BoundaryAttack, steps=300)
+        make = partial(foolbox_attacks.BoundaryAttack, steps=150, update_stats_every_k=1)
         return replace(attack, make=make)  # type: ignore[call-arg]
     return attack
 

@@ -84,7 +84,7 @@ def test_boundary_attack_equals_foolbox_from_the_same_start(
 ) -> None:
     inputs, _ = images
     clean = predict(network, inputs)
-    library = foolbox_attacks.BoundaryAttack(steps=600)
+    library = foolbox_attacks.BoundaryAttack(steps=300, update_stats_every_k=1)
     attack = replace(ATTACKS["boundary_l2"], make=lambda: library)  # type: ignore[call-arg]
     assert isinstance(attack, BoundaryAttack)
     batch = next(attack.batches(network, inputs, clean, 3, 64, None))
