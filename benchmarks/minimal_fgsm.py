@@ -58,9 +58,10 @@ def loop(network: nn.Module, inputs: Tensor, ceiling: float, stop: bool) -> Tens
     return torch.tensor(smallest)
 
 
-def batched(network: nn.Module, inputs: Tensor, ceiling: float, batch_size: int = 250) -> Tensor:
-    """The same by grid and bisection, all samples of a batch together."""
+def batched(network: nn.Module, inputs: Tensor, ceiling: float, batch_size: int = 32) -> Tensor:
+    """The same by grid and refinement, all samples of a batch together."""
     smallest = []
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
     for part in inputs.split(batch_size):
         with torch.no_grad():
             targets = network(part).argmax(dim=1)

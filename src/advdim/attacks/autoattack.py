@@ -59,7 +59,8 @@ class AutoAttack(FixedAttack):
             raise ValueError(f"{self.name} takes one threshold for all samples")
         offset, scale = unit_range(batch, epsilon)
         network = UnitRangeNetwork(batch.network, offset, scale).eval()
-        images = (batch.inputs - offset) / scale
+        # FAB views its gradients, which needs the default layout
+        images = ((batch.inputs - offset) / scale).contiguous()
         with library_randomness(batch), contextlib.redirect_stdout(io.StringIO()):
             ensemble = self._ensemble(network, epsilon / scale, batch)
             perturbed = ensemble(images, batch.targets)

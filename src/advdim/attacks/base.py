@@ -111,7 +111,7 @@ class Attack(ABC):
         epsilon: float,
         *,
         seed: int = 0,
-        batch_size: int = 256,
+        batch_size: int = 32,
         box: Box | None = None,
     ) -> Tensor:
         """Attack with one threshold.
@@ -122,7 +122,8 @@ class Attack(ABC):
             targets: classes to move away from (N,).
             epsilon: threshold in this attack's norm, normalised units, not negative.
             seed: seed of all random numbers.
-            batch_size: samples at once; no influence on the result.
+            batch_size: samples at once; no influence on the result. On a CPU about 32 is fastest,
+                since larger activations leave its caches; a GPU wants hundreds.
             box: lowest and highest inputs; no clipping if None.
 
         Returns:
@@ -152,6 +153,9 @@ class Attack(ABC):
             raise ValueError(f"{self.name}: the network is in training mode")
         attacked = network if box is None else BoxedNetwork(network, box).eval()
         size = self.block or batch_size
+        if inputs.device.type == "cpu":
+            # convolutions of a CPU are up to twice as fast in this layout
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
         for first in range(0, len(inputs), size):
             part = slice(first, first + size)
             yield Batch(attacked, inputs[part], targets[part], box, seed, first)

@@ -39,7 +39,7 @@ def evaluate_attack(
     box: bool = False,
     ceiling_inf: float | None = None,
     seed: int = 0,
-    batch_size: int = 256,
+    batch_size: int = 32,
 ) -> Rows:
     """Attack every sample and return the per-sample columns of the ``attacks`` table.
 
@@ -61,7 +61,7 @@ def evaluate_attack(
         ceiling_inf: largest threshold in the search for the smallest adversarial; by default the
             range of the pixels, or of the inputs where no normalisation is given.
         seed: seed of all random numbers.
-        batch_size: samples at once; no influence on the result.
+        batch_size: samples at once; no influence on the result. On a CPU about 32 is fastest.
 
     Returns:
         Arrays of length N: ``sample``, ``label``, ``prediction``, ``adversarial_prediction``,

@@ -24,16 +24,16 @@ def search_direction(
     directions: Tensor,
     ceiling: float | Tensor,
     *,
-    grid: int = 24,
-    ratio: float = 1.6,
-    rounds: int = 8,
+    grid: int = 12,
+    ratio: float = 2.0,
+    rounds: int = 10,
+    tolerance: float = 1e-3,
 ) -> Tensor:
     """Return the smallest scale at which each sample, moved along its direction, is adversarial.
 
     The prediction along a line is not monotone in the scale: the first crossing on a geometric grid
     ``ceiling / ratio^k``, k = grid - 1 ... 0, counts, as in a loop over increasing thresholds. Each
-    round then narrows the bracket by a secant step that is kept off the bracket's ends, and falls
-    back to halving where that does not shrink it.
+    round then narrows the bracket, by the secant of the logits' margin or by halving.
 
     Args:
         batch: the samples, with the network and the targets.
@@ -41,7 +41,8 @@ def search_direction(
         ceiling: largest scale, one number or one per sample (N,).
         grid: number of scales tried in increasing order.
         ratio: ratio of neighbouring scales, above 1.
-        rounds: refinements of the bracket; each is one forward pass.
+        rounds: most refinements of a bracket; each is one forward pass.
+        tolerance: relative width at which a bracket is no further refined.
 
     Returns:
         Scales (N,), infinite where no scale of the grid is adversarial; 0 where the clean input is.
@@ -64,7 +65,7 @@ def search_direction(
         low[rows], low_margin[rows] = scale, margin
     rows = (torch.isfinite(high) & (high > 0)).nonzero().flatten()
     bracket = [low[rows], low_margin[rows], high[rows], high_margin[rows]]
-    high[rows] = _refine(batch, directions, rows, bracket, rounds)
+    high[rows] = _refine(batch, directions, rows, bracket, rounds, tolerance)
     return high
 
 
@@ -124,20 +125,37 @@ def _margin_at(batch: Batch, directions: Tensor, rows: Tensor, scale: Tensor) ->
 
 
 def _refine(
-    batch: Batch, directions: Tensor, rows: Tensor, bracket: list[Tensor], rounds: int
+    batch: Batch,
+    directions: Tensor,
+    rows: Tensor,
+    bracket: list[Tensor],
+    rounds: int,
+    tolerance: float,
 ) -> Tensor:
     """Narrow the brackets [low, high] around the crossing and return their upper ends."""
     low, low_margin, high, high_margin = bracket
-    for turn in range(rounds if len(rows) else 0):
-        width = high - low
-        secant = low - low_margin * width / (high_margin - low_margin).clamp_min(1e-30)
-        # just beyond the estimated crossing, so that the upper end closes in as well
-        aimed = torch.minimum(secant + 0.02 * width, high - 0.02 * width)
-        scale = low + width / 2 if turn % 3 == 2 else torch.maximum(aimed, low + 0.02 * width)
-        margin = _margin_at(batch, directions, rows, scale)
+    for turn in range(rounds):
+        open_ = (high - low > tolerance * high).nonzero().flatten()
+        if not len(open_):
+            break
+        ends = (low[open_], low_margin[open_], high[open_], high_margin[open_])
+        scale = _probe(*ends, turn, tolerance)
+        margin = _margin_at(batch, directions, rows[open_], scale)
         crossed = margin > 0
-        high = torch.where(crossed, scale, high)
-        high_margin = torch.where(crossed, margin, high_margin)
-        low = torch.where(crossed, low, scale)
-        low_margin = torch.where(crossed, low_margin, margin)
+        high[open_[crossed]], high_margin[open_[crossed]] = scale[crossed], margin[crossed]
+        low[open_[~crossed]], low_margin[open_[~crossed]] = scale[~crossed], margin[~crossed]
     return high
+
+
+def _probe(
+    low: Tensor, low_margin: Tensor, high: Tensor, high_margin: Tensor, turn: int, tolerance: float
+) -> Tensor:
+    """Return scales inside the brackets: around the secant's crossing, every third the middle."""
+    width = high - low
+    if turn % 3 == 2:
+        return low + width / 2
+    secant = low - low_margin * width / (high_margin - low_margin).clamp_min(1e-30)
+    # just beyond the estimated crossing, then just before it, so that both ends close in
+    aside = 0.4 * tolerance * high
+    aimed = secant + aside if turn % 3 == 0 else secant - aside
+    return torch.minimum(torch.maximum(aimed, low + 0.01 * width), high - 0.01 * width)
