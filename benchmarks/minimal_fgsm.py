@@ -58,7 +58,7 @@ def loop(network: nn.Module, inputs: Tensor, ceiling: float, stop: bool) -> Tens
     return torch.tensor(smallest)
 
 
-def batched(network: nn.Module, inputs: Tensor, ceiling: float, batch_size: int = 32) -> Tensor:
+def batched(network: nn.Module, inputs: Tensor, ceiling: float, batch_size: int = 16) -> Tensor:
     """The same by grid and refinement, all samples of a batch together."""
     smallest = []
     inputs = inputs.contiguous(memory_format=torch.channels_last)

@@ -24,8 +24,8 @@ def search_direction(
     directions: Tensor,
     ceiling: float | Tensor,
     *,
-    grid: int = 12,
-    ratio: float = 2.0,
+    grid: int = 8,
+    ratio: float = 3.0,
     rounds: int = 10,
     tolerance: float = 1e-3,
 ) -> Tensor:
@@ -134,28 +134,35 @@ def _refine(
 ) -> Tensor:
     """Narrow the brackets [low, high] around the crossing and return their upper ends."""
     low, low_margin, high, high_margin = bracket
+    # beyond the estimated crossing after a failure, before it after a success: both ends close in
+    side = torch.ones_like(low)
     for turn in range(rounds):
-        open_ = (high - low > tolerance * high).nonzero().flatten()
-        if not len(open_):
+        wide = (high - low > tolerance * high).nonzero().flatten()
+        if not len(wide):
             break
-        ends = (low[open_], low_margin[open_], high[open_], high_margin[open_])
-        scale = _probe(*ends, turn, tolerance)
-        margin = _margin_at(batch, directions, rows[open_], scale)
+        ends = (low[wide], low_margin[wide], high[wide], high_margin[wide])
+        scale = _probe(*ends, side[wide] * 0.4 * tolerance, halve=turn % 4 == 3)
+        margin = _margin_at(batch, directions, rows[wide], scale)
         crossed = margin > 0
-        high[open_[crossed]], high_margin[open_[crossed]] = scale[crossed], margin[crossed]
-        low[open_[~crossed]], low_margin[open_[~crossed]] = scale[~crossed], margin[~crossed]
+        high[wide[crossed]], high_margin[wide[crossed]] = scale[crossed], margin[crossed]
+        low[wide[~crossed]], low_margin[wide[~crossed]] = scale[~crossed], margin[~crossed]
+        side[wide] = torch.where(crossed, -1.0, 1.0)
     return high
 
 
 def _probe(
-    low: Tensor, low_margin: Tensor, high: Tensor, high_margin: Tensor, turn: int, tolerance: float
+    low: Tensor,
+    low_margin: Tensor,
+    high: Tensor,
+    high_margin: Tensor,
+    aside: Tensor,
+    *,
+    halve: bool,
 ) -> Tensor:
-    """Return scales inside the brackets: around the secant's crossing, every third the middle."""
+    """Return scales inside the brackets: the middle, or aside of the secant's crossing."""
     width = high - low
-    if turn % 3 == 2:
+    if halve:
         return low + width / 2
     secant = low - low_margin * width / (high_margin - low_margin).clamp_min(1e-30)
-    # just beyond the estimated crossing, then just before it, so that both ends close in
-    aside = 0.4 * tolerance * high
-    aimed = secant + aside if turn % 3 == 0 else secant - aside
+    aimed = secant + aside * high
     return torch.minimum(torch.maximum(aimed, low + 0.01 * width), high - 0.01 * width)
