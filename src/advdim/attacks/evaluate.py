@@ -55,8 +55,10 @@ def evaluate_attack(
         thresholds: further thresholds at which success is reported.
         normalisation: needed for pixel units and for the box.
         units: units of ``epsilon_inf``, ``thresholds`` and ``ceiling_inf``.
-        target: what an attack moves away from; ``prediction`` is Definition 1, ``label`` counts
-            misclassification, with samples that are wrong from the start at distance 0.
+        target: what an attack moves away from, and what its success leaves: ``prediction`` is the
+            vulnerability of Definition 1. ``label`` maximises the loss, so it is the choice for the
+            damage, counts misclassification, and puts samples that are wrong from the start at
+            distance 0; the columns of predictions still tell which predictions changed.
         box: clip to pixels in [0, 1].
         ceiling_inf: largest threshold in the search for the smallest adversarial; by default the
             range of the pixels, or of the inputs where no normalisation is given.
