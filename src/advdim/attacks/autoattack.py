@@ -31,7 +31,11 @@ class UnitRangeNetwork(nn.Module):
 
     def forward(self, unit: Tensor) -> Tensor:
         """Map inputs in [0, 1], (N, C, H, W), to logits (N, K)."""
-        return self.network(self.offset + self.scale * unit)
+        inputs = self.offset + self.scale * unit
+        if inputs.device.type == "cpu":
+            # convolutions of a CPU are up to twice as fast in this layout
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return self.network(inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +63,7 @@ class AutoAttack(FixedAttack):
             raise ValueError(f"{self.name} takes one threshold for all samples")
         offset, scale = unit_range(batch, epsilon)
         network = UnitRangeNetwork(batch.network, offset, scale).eval()
-        # FAB views its gradients, which needs the default layout
+        # torchattacks views its tensors, which needs the default layout
         images = ((batch.inputs - offset) / scale).contiguous()
         with library_randomness(batch), contextlib.redirect_stdout(io.StringIO()):
             ensemble = self._ensemble(network, epsilon / scale, batch)

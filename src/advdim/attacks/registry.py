@@ -85,13 +85,13 @@ _ATTACKS: tuple[Attack, ...] = (
         name="autoattack_linf",
         norm="linf",
         reference="Croce and Hein (2020), arXiv:2003.01690",
-        block=100,
+        block=32,
     ),
     AutoAttack(
         name="autoattack_l2",
         norm="l2",
         reference="Croce and Hein (2020), arXiv:2003.01690",
-        block=100,
+        block=32,
     ),
 )
 
