@@ -69,7 +69,8 @@ class OneStepAttack(FixedAttack):
         direction = self.direction(batch)
         scale = search_direction(batch, direction, ceiling, rounds=self.rounds)
         scale = torch.where(torch.isfinite(scale), scale, 0.0).view(-1, 1, 1, 1)
-        crossing = batch.clip(batch.inputs + scale * direction)
+        # a ten-thousandth beyond, so that float32 noise in another batch does not undo the claim
+        crossing = batch.clip(batch.inputs + 1.0001 * scale * direction)
         return smaller_of(batch, crossing, smallest, self.norm)
 
 
