@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+
+class DiskFullError(OSError):
+    """There is no space left for a file; the message names it."""
 
 
 @contextlib.contextmanager
@@ -18,9 +23,23 @@ def atomic(path: str | Path) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
         os.replace(temporary, target)
+    except Exception as error:
+        if _is_full(error):
+            raise DiskFullError(
+                f"The disk is full: {str(target)!r} cannot be written. Free some space and run "
+                "again; nothing that was computed before is lost."
+            ) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _is_full(error: Exception) -> bool:
+    # safetensors and pyarrow wrap the system's error in their own.
+    return getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
 
 
 def write_json(path: str | Path, content: dict[str, Any]) -> None:

@@ -7,7 +7,8 @@ from advdim.config.training import Training
 from advdim.data.pixels import prepare
 from advdim.networks.build import Shape, build
 from advdim.streams import stream
-from advdim.training.loop import Trainer
+from advdim.training.checkpoint import resume
+from advdim.training.loop import Interrupted, Trainer
 from advdim.training.regularisers import objective
 
 NETWORK = ConvolutionalNetwork(
@@ -74,39 +75,68 @@ def test_training_from_small_pixels_equals_materialised_ones(pixels, method):
     assert same_weights(small, large)
 
 
-class Killed(Exception):
-    pass
+def stop_after(asked):
+    """Return a ``stop_requested`` that says yes once it has been asked so many times."""
+    times = iter(range(asked))
+    return lambda: next(times, None) is None
 
 
-@pytest.mark.parametrize("killed_after", [0, 1, 2])
-def test_a_resumed_cell_ends_bit_identical(pixels, tmp_path, killed_after):
-    whole = trainer(pixels)
+# It is asked before each batch: two at the first measurement, then four an epoch and two more
+# where the epoch is measured.
+@pytest.mark.parametrize("asked", [0, 1, 2, 3, 5, 6, 7, 8, 11, 13, 17, 18])
+@pytest.mark.parametrize("method", ["pgd_linf", "none"])
+def test_a_cell_stopped_between_any_two_batches_ends_bit_identical(pixels, tmp_path, asked, method):
+    whole = trainer(pixels, method)
     expected = whole.train()
-
-    def kill(epoch):
-        if epoch == killed_after:
-            raise Killed
-
     checkpoint = tmp_path / "checkpoint.safetensors"
-    with pytest.raises(Killed):
-        trainer(pixels).train(checkpoint, checkpoint_seconds=0, after_epoch=kill)
-    assert checkpoint.exists()
-    resumed = trainer(pixels)
-    started = []
-    outcome = resumed.train(checkpoint, after_epoch=started.append)
-    assert started[0] == killed_after + 1
+    stopped = trainer(pixels, method)
+    stopped.stop_requested = stop_after(asked)
+    with pytest.raises(Interrupted):
+        stopped.train(checkpoint)
+    resumed = trainer(pixels, method)
+    outcome = resumed.train(checkpoint)
     assert without_time(outcome.rows) == without_time(expected.rows)
     assert same_weights(whole, resumed)
+    for split, samples in expected.samples.items():
+        assert torch.equal(samples.adversarial_loss, outcome.samples[split].adversarial_loss)
 
 
-@pytest.mark.parametrize("keep", [0, 1, 7, 100, 0.5, 0.999])
-def test_a_truncated_checkpoint_starts_the_cell_again(pixels, tmp_path, keep):
+@pytest.fixture(scope="module")
+def written_checkpoint(pixels, tmp_path_factory):
+    checkpoint = tmp_path_factory.mktemp("checkpoint") / "checkpoint.safetensors"
+    stopped = trainer(pixels)
+    stopped.stop_requested = stop_after(9)
+    with pytest.raises(Interrupted):
+        stopped.train(checkpoint)
+    return checkpoint.read_bytes()
+
+
+@pytest.mark.parametrize("share", [0, 1e-4, 0.01, 0.1, 0.5, 0.9, 0.9999])
+def test_a_truncated_checkpoint_starts_the_cell_again(
+    pixels, tmp_path, written_checkpoint, share, caplog
+):
     checkpoint = tmp_path / "checkpoint.safetensors"
-    trainer(pixels).train(checkpoint, checkpoint_seconds=0)
-    content = checkpoint.read_bytes()
-    checkpoint.write_bytes(content[: int(keep * len(content)) if keep < 1 else keep])
-    whole, resumed = trainer(pixels), trainer(pixels)
-    assert without_time(whole.train().rows) == without_time(resumed.train(checkpoint).rows)
+    checkpoint.write_bytes(written_checkpoint[: int(share * len(written_checkpoint))])
+    state = trainer(pixels).state
+    assert not resume(checkpoint, state)
+    assert state.epoch == state.batch == 0
+    assert "is damaged" in caplog.text
+
+
+def test_a_truncation_at_any_byte_is_noticed(pixels, tmp_path, written_checkpoint):
+    checkpoint, state = tmp_path / "checkpoint.safetensors", trainer(pixels).state
+    for end in range(0, len(written_checkpoint), 97):
+        checkpoint.write_bytes(written_checkpoint[:end])
+        assert not resume(checkpoint, state)
+
+
+def test_a_checkpoint_that_cannot_be_written_costs_no_cell(pixels, tmp_path, caplog):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    subject = trainer(pixels)
+    subject.checkpoint_seconds = 0
+    assert subject.train(blocked / "checkpoint.safetensors").status == "done"
+    assert "cannot be written" in caplog.text
 
 
 def test_a_loss_that_is_not_finite_ends_as_diverged(pixels):
@@ -119,21 +149,18 @@ def test_a_loss_that_is_not_finite_ends_as_diverged(pixels):
 def test_the_best_weights_are_reloaded_at_a_halving(pixels):
     settings = SETTINGS.model_copy(update={"halve_every": 2, "epochs": 3})
     subject = trainer(pixels, "none", settings=settings)
-    seen = {}
-    state = subject.state
-
-    def watch(epoch):
-        if epoch == 1:
-            # Make an earlier, recognisable network the best one.
-            state.best_accuracy = 2.0
-            state.best_weights = {k: torch.zeros_like(v) for k, v in state.best_weights.items()}
-            for group in state.optimiser.param_groups:
-                group["lr"] = 0.0
-            seen["momentum"] = len(state.optimiser.state)
-
     subject.learning_rate = lambda epoch: 0.0 if epoch == 2 else 0.01
-    subject.train(after_epoch=watch)
-    assert seen["momentum"] > 0
+    remember = subject.state.remember_if_best
+
+    def remember_zeros(accuracy):
+        # An earlier, recognisable network is the best one from the first epoch on.
+        remember(accuracy)
+        weights = subject.state.best_weights
+        subject.state.best_weights = {name: torch.zeros_like(w) for name, w in weights.items()}
+
+    subject.state.remember_if_best = remember_zeros
+    subject.train()
+    assert subject.state.optimiser.state
     assert not any(p.any() for p in subject.network.parameters())
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
+import threading
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from advdim.provenance import commit, hardware, training_code, versions
 from advdim.streams import stream
 from advdim.sweep import Cell, digest, training_settings
 from advdim.tables import write_table
-from advdim.training.loop import Trainer, TrainingOutcome
+from advdim.training.loop import Interrupted, Trainer, TrainingOutcome
 from advdim.training.regularisers import first_order_factor, objective
 from advdim.units import to_normalised
 
@@ -59,11 +62,16 @@ def train_cell(config: Config, cell: Cell, pixels_file: str | Path, files: CellF
         config.datasets[cell.dataset].augmentation,
         owner,
         device,
+        stop_requested=stop_on_signals(signal.SIGTERM, signal.SIGUSR1),
     )
     config_hash = digest(training_settings(config, cell))
     log.info("training %s on %s", cell.directory, hardware(device))
     checkpoint = files.checkpoints / f"{config_hash}-{training_code()}.safetensors"
-    outcome = trainer.train(checkpoint)
+    try:
+        outcome = trainer.train(checkpoint)
+    except Interrupted:
+        log.warning("stopped by a signal; run again to continue from %s", checkpoint)
+        raise SystemExit(128 + signal.SIGTERM) from None
     architecture = config.networks[cell.network]
     save_network(files.network, network, architecture, shape, pixels.normalisation)
     _write_rows(cell, outcome, files)
@@ -120,3 +128,15 @@ def float32_only(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+
+
+def stop_on_signals(*signals: signal.Signals) -> Callable[[], bool]:
+    """Return a function that tells whether one of the signals has come since.
+
+    A scheduler sends them before the end of the allotted time: the state is written then.
+    """
+    received: list[int] = []
+    if threading.current_thread() is threading.main_thread():
+        for number in signals:
+            signal.signal(number, lambda came, frame: received.append(came))
+    return lambda: bool(received)

@@ -1,4 +1,4 @@
-"""A cell's state between two epochs, in one safetensors file that is written atomically."""
+"""A cell's state between two batches, in one safetensors file that is written atomically."""
 
 from __future__ import annotations
 
@@ -16,18 +16,32 @@ from torch import nn
 from advdim.files import atomic
 
 log = logging.getLogger(__name__)
+PROGRESS = (
+    "epoch",
+    "batch",
+    "objective_sum",
+    "images_seen",
+    "best_accuracy",
+    "rows",
+    "seconds",
+)
 
 
 @dataclass
 class TrainingState:
-    """All that training carries from one epoch to the next.
+    """All that training carries from one batch to the next.
 
-    Random streams are named by cell, purpose and epoch, so they need no state of their own.
+    Random streams are named by cell, purpose and epoch; only the training attack's has a state
+    worth keeping within an epoch, as replaying its draws would mean attacking again.
     """
 
     network: nn.Module
     optimiser: torch.optim.SGD
     epoch: int = 0
+    batch: int = 0
+    objective_sum: float = 0.0
+    images_seen: int = 0
+    attack_stream: torch.Tensor | None = None
     best_accuracy: float = -1.0
     best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -42,7 +56,10 @@ class TrainingState:
 
 
 def save_checkpoint(path: Path, state: TrainingState) -> None:
-    """Write the state; a reader sees the old file or the new one, never a part."""
+    """Write the state; a reader sees the old file or the new one, never a part.
+
+    A checkpoint that cannot be written is reported and forgone: it costs time, not the cell.
+    """
     tensors = {f"network.{name}": value for name, value in state.network.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in state.best_weights.items()}
     parameters = dict(state.network.named_parameters())
@@ -50,18 +67,18 @@ def save_checkpoint(path: Path, state: TrainingState) -> None:
         momentum = state.optimiser.state[parameter].get("momentum_buffer")
         if momentum is not None:
             tensors[f"momentum.{name}"] = momentum
-    progress = {
-        "epoch": state.epoch,
-        "best_accuracy": state.best_accuracy,
-        "rows": state.rows,
-        "seconds": state.seconds,
-    }
+    if state.attack_stream is not None:
+        tensors["attack_stream"] = state.attack_stream
+    progress = {name: getattr(state, name) for name in PROGRESS}
     stored = {
         name: t.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, t in tensors.items()
     }
-    with atomic(path) as temporary:
-        save_file(stored, temporary, metadata={"progress": json.dumps(progress)})
+    try:
+        with atomic(path) as temporary:
+            save_file(stored, temporary, metadata={"progress": json.dumps(progress)})
+    except (OSError, SafetensorError) as error:
+        log.warning("Checkpoint %s cannot be written (%s); training goes on.", path, error)
 
 
 def resume(path: Path, state: TrainingState) -> bool:
@@ -87,10 +104,9 @@ def resume(path: Path, state: TrainingState) -> bool:
         # The buffer takes the parameter's memory layout, as it would have had without a stop.
         buffer = torch.empty_like(parameters[name]).copy_(momentum)
         state.optimiser.state[parameters[name]]["momentum_buffer"] = buffer
-    state.epoch = progress["epoch"]
-    state.best_accuracy = progress["best_accuracy"]
-    state.rows = progress["rows"]
-    state.seconds = progress["seconds"]
+    state.attack_stream = tensors.get("attack_stream")
+    for name in PROGRESS:
+        setattr(state, name, progress[name])
     return True
 
 
