@@ -1,5 +1,7 @@
 # make demo   the default sweep from nothing: environment, then every stage and figure
+# make plan CONFIG=FILE   cells, hours on this machine and disk of a sweep, before it runs
 # make test   everything that needs no cluster and no GPU
+# make test-slurm   the workflow on a real one-node SLURM (root, Debian's packages)
 # make lint   format, style, workflow and types
 
 PYTHON ?= python3
@@ -8,7 +10,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= all
 
-.PHONY: demo test lint format schema clean
+.PHONY: demo plan test test-slurm lint format schema clean
 
 $(READY): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -21,8 +23,16 @@ $(READY): envs/requirements.txt pyproject.toml
 demo: $(READY)
 	$(BIN)/snakemake --cores $(CORES)
 
+CONFIG ?= config.yaml
+plan: $(READY)
+	@$(BIN)/python -m advdim plan $(CONFIG)
+
 test: $(READY)
 	$(BIN)/pytest
+
+test-slurm: $(READY)
+	@tests/slurm/cluster.sh start
+	@trap 'tests/slurm/cluster.sh stop' EXIT; $(BIN)/pytest -m slurm tests/slurm
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

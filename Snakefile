@@ -28,10 +28,14 @@ include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 
 
+# Seconds of work: not worth a place in a cluster's queue.
 localrules:
     all,
     tables,
     figures,
+    table,
+    table_cells,
+    figure,
 
 
 rule all:
@@ -54,3 +58,7 @@ rule figures:
 
 onsuccess:
     print(f"Figures are in {RESULTS}/figures, tables in {RESULTS}/tables.")
+
+
+onerror:
+    print(report_failures(CONFIG, workflow.overwrite_configfiles))

@@ -1,4 +1,4 @@
-"""Command line: check a configuration, print its schema, or train one cell by hand."""
+"""Command line: check or plan a sweep, print the schema, or train one cell by hand."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="check a configuration and count its cells")
     check.add_argument("config", nargs="?", default="config.yaml")
     check.set_defaults(run=_check)
+    plan = commands.add_parser("plan", help="estimate hours and disk from steps timed here")
+    plan.add_argument("config", nargs="?", default="config.yaml")
+    plan.set_defaults(run=_plan)
     cell = commands.add_parser("cell", help="train one cell with a progress bar")
     cell.add_argument("config", nargs="?", default="config.yaml")
     for key in IDENTITY:
@@ -57,6 +60,12 @@ def _read(path: str) -> Config:
 def _check(options: argparse.Namespace) -> None:
     cells = experiments_by_cell(_read(options.config))
     print(f"{options.config} is valid: {len(cells)} cells.")
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from advdim.plan import make_plan
+
+    print(make_plan(_read(options.config)))
 
 
 def _cell(options: argparse.Namespace) -> None:

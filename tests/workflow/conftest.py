@@ -19,22 +19,37 @@ class Workflow:
         self.folder = folder
         self.config = config
         self.results = folder / "results"
+        self.python_path: list[Path] = []
+
+    def command(self, *arguments: str, project: Path = ROOT) -> dict:
+        """Write the sweep's file and return what starts Snakemake on it."""
+        (self.folder / "sweep.yaml").write_text(yaml.safe_dump(self.config))
+        profile = () if "--profile" in arguments else ("--profile", "none")
+        binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        python_path = os.pathsep.join(map(str, [project / "src", *self.python_path]))
+        return {
+            "args": [
+                sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile"),
+                "--configfile", "sweep.yaml", *profile, *arguments,
+            ],
+            "cwd": self.folder,
+            "env": {**os.environ, "PATH": binaries, "PYTHONPATH": python_path},
+            "text": True,
+        }  # fmt: skip
 
     def run(
         self, *arguments: str, check: bool = True, project: Path = ROOT
     ) -> subprocess.CompletedProcess:
-        (self.folder / "sweep.yaml").write_text(yaml.safe_dump(self.config))
-        command = [
-            sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile"),
-            "--configfile", "sweep.yaml", "--profile", "none", *arguments,
-        ]  # fmt: skip
-        environment = {**os.environ, "PYTHONPATH": str(project / "src")}
-        done = subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, env=environment
-        )
+        done = subprocess.run(**self.command(*arguments, project=project), capture_output=True)
         if check and done.returncode:
             pytest.fail(done.stdout + done.stderr)
         return done
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Start Snakemake and return at once."""
+        return subprocess.Popen(
+            **self.command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
 
     def counts(self, project: Path = ROOT) -> dict[str, int]:
         """Return how many jobs of each rule a run would start, from the dry run."""

@@ -133,3 +133,57 @@ def test_parsing_imports_neither_torch_nor_matplotlib(raw_config, tmp_path):
         "sys.exit(any(name in sys.modules for name in ('torch', 'matplotlib', 'torchvision')))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+FAULTY = """
+import torch
+class Fails(torch.nn.Linear):
+    def __init__(self, channels, size, classes):
+        super().__init__(channels * size * size, classes)
+    def forward(self, inputs):
+        if self.training and torch.is_grad_enabled():
+            raise RuntimeError("this network cannot be trained")
+        return super().forward(inputs.flatten(1))
+"""
+
+
+def test_a_failed_cell_is_listed_and_the_others_finish(raw_config, tmp_path, monkeypatch):
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    raw_config["networks"]["fails"] = {"kind": "module", "module": "faulty:Fails"}
+    raw_config["experiments"]["failing"] = {
+        "dataset": "digits", "network": "fails", "sizes": [8], "epsilons": [0]
+    }  # fmt: skip
+    workflow = Workflow(tmp_path, raw_config)
+    workflow.python_path = [tmp_path]
+    done = workflow.run("--cores", "2", "--keep-going", check=False)
+    assert done.returncode
+    assert "1 cells failed" in done.stdout + done.stderr
+    failed = (tmp_path / "results/failed_cells.txt").read_text()
+    assert "network=fails/size=8/method=none/epsilon=0/seed=0/run.json" in failed
+    assert "this network cannot be trained" in failed
+    assert "snakemake --cores all --configfile sweep.yaml -- results/cells" in failed
+    assert len(list((tmp_path / "results/cells").rglob("run.json"))) == 7
+
+
+def test_a_diverged_cell_is_a_result(raw_config, tmp_path):
+    raw_config["experiments"] = {"dimension": raw_config["experiments"]["dimension"]}
+    raw_config["experiments"]["dimension"]["sizes"] = [8]
+    raw_config["training"]["learning_rate"] = 1e30
+    workflow = Workflow(tmp_path, raw_config)
+    workflow.run("--cores", "2")
+    cells = read_table(tmp_path / "results/tables/cells.parquet")
+    assert set(cells["status"]) == {"diverged"}
+    assert (tmp_path / "results/figures/dimension/input_dimension.png").exists()
+
+
+def test_two_snakemakes_at_once_are_kept_apart(finished, tmp_path):
+    workflow = finished.copy(tmp_path / "copy")
+    workflow.config["training"]["epochs"] = 40
+    first = workflow.start("--cores", "1")
+    while not list(workflow.folder.glob(".snakemake/locks/*")):
+        assert first.poll() is None
+    second = workflow.run("--cores", "1", check=False)
+    first.terminate()
+    first.communicate()
+    assert second.returncode
+    assert "cannot be locked" in (second.stdout + second.stderr).lower()

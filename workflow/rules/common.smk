@@ -6,6 +6,7 @@ from snakemake.utils import Paramspace
 from advdim.config import ConfigError, load
 from advdim.figures.registry import FIGURES
 from advdim.provenance import source_hash
+from advdim.stages.failures import report_failures
 from advdim.sweep import Cell, cell_table, digest, training_settings
 
 try:

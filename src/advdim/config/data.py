@@ -52,9 +52,23 @@ class Dataset(Settings):
         """The edge of the original images in pixels, or None where only the data tell."""
         return None
 
+    @property
+    def usual_channels(self) -> int:
+        """Channels to expect before the data have been read."""
+        return 3
+
     def missing(self) -> str | None:
         """Return a sentence about what is missing on disk, or None; opens no data."""
         return None
+
+    def image_counts(self) -> tuple[int, int]:
+        """Return how many training and test images the sweep uses, without decoding any."""
+        train, test = self.stored_images()
+        return min(train, self.train_images or train), min(test, self.test_images or test)
+
+    def stored_images(self) -> tuple[int, int]:
+        """Return how many training and test images the source holds."""
+        raise NotImplementedError
 
     def files(self) -> list[str]:
         """Return the files that the images come from, for the dependency graph."""
@@ -76,6 +90,16 @@ class DigitsDataset(Dataset):
         """8 pixels."""
         return 8
 
+    @property
+    def usual_channels(self) -> int:
+        """Grey."""
+        return 1
+
+    def stored_images(self) -> tuple[int, int]:
+        """Return the two shares of the 1,797 digits."""
+        tests = round(1797 * self.test_fraction)
+        return 1797 - tests, tests
+
 
 class TorchvisionDataset(Dataset):
     """CIFAR-10, MNIST or Fashion-MNIST, downloaded and checksummed by torchvision."""
@@ -89,6 +113,15 @@ class TorchvisionDataset(Dataset):
     def native_edge(self) -> int:
         """32 pixels for CIFAR-10, 28 for the others."""
         return TORCHVISION_EDGES[self.name]
+
+    @property
+    def usual_channels(self) -> int:
+        """Colour for CIFAR-10, grey for the others."""
+        return 3 if self.name == "CIFAR10" else 1
+
+    def stored_images(self) -> tuple[int, int]:
+        """Return the published numbers."""
+        return (50_000 if self.name == "CIFAR10" else 60_000), 10_000
 
     def missing(self) -> str | None:
         """Name the folder that should hold the files where downloading is switched off."""
@@ -127,6 +160,16 @@ class ParquetDataset(Dataset):
                     return f"{split} names {str(path)!r}, which does not exist"
         return None
 
+    def stored_images(self) -> tuple[int, int]:
+        """Return the row counts in the files' footers."""
+        import pyarrow.parquet as pq
+
+        train, test = (
+            sum(pq.read_metadata(path.expanduser()).num_rows for path in paths)
+            for paths in (self.train, self.test)
+        )
+        return train, test
+
     def files(self) -> list[str]:
         """Return the Parquet files."""
         return [str(path.expanduser()) for path in (*self.train, *self.test)]
@@ -152,6 +195,14 @@ class FolderDataset(Dataset):
             if not (self.root.expanduser() / split).is_dir():
                 return f"root {str(self.root)!r} has no folder {split!r}"
         return None
+
+    def stored_images(self) -> tuple[int, int]:
+        """Return the numbers of files in class folders."""
+        train, test = (
+            sum(path.is_file() for path in (self.root.expanduser() / split).glob("*/*"))
+            for split in (self.train, self.test)
+        )
+        return train, test
 
 
 AnyDataset = Annotated[
