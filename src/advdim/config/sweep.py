@@ -82,6 +82,9 @@ class Config(Settings):
     results: str = "results"
     device: typing.Literal["auto", "cpu", "cuda"] = "auto"
     threads: PositiveInt = Field(1, description="processor threads of one cell's training")
+    multiply_adds_per_second: float = Field(
+        1e10, gt=0, description="rate of one worker, from which a scheduler's time limits follow"
+    )
     datasets: Annotated[dict[Name, AnyDataset], BeforeValidator(_default_torchvision_name)]
     networks: dict[Name, AnyNetwork]
     training: Training = Training()
