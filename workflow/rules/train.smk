@@ -15,8 +15,12 @@ rule train:
         "../../envs/advdim.yaml"
     threads: CONFIG.threads
     resources:
-        mem_mb=4000,
-        runtime=24 * 60,
+        mem_mb=lambda wildcards, attempt: memory_megabytes(
+            CONFIG, Cell.from_wildcards(wildcards), attempt
+        ),
+        runtime=lambda wildcards, attempt: runtime_minutes(
+            CONFIG, Cell.from_wildcards(wildcards), attempt
+        ),
     params:
         settings=lambda wildcards: digest(
             training_settings(CONFIG, Cell.from_wildcards(wildcards))
