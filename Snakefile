@@ -1,6 +1,6 @@
 # How a classifier's adversarial vulnerability depends on the dimension of its input.
 #
-#   dataset - resize - train - tables - figures
+#   dataset - resize - train - attack - tables - figures
 #            (per size) (cell)
 #
 # results/pixels/   one file per (dataset, size)
@@ -24,6 +24,7 @@ if not workflow.overwrite_configfiles:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/attack.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 
@@ -35,6 +36,8 @@ localrules:
     figures,
     table,
     table_cells,
+    table_attack_summaries,
+    table_ladder,
     figure,
 
 

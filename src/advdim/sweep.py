@@ -93,6 +93,45 @@ def training_settings(config: Config, cell: Cell) -> str:
     return json.dumps(settings, sort_keys=True)
 
 
+def attacked_cells(config: Config) -> dict[tuple[Cell, str], None]:
+    """Return every (cell, attack) of the sweep once, in the order of the experiments."""
+    return {
+        (cell, attack): None
+        for name, experiment in config.experiments.items()
+        for cell in experiment_cells(config, name)
+        for attack in experiment.attacks
+    }
+
+
+def attack_settings(config: Config, network: str, attack: str) -> str:
+    """Return, as canonical JSON, every setting that an attack on a trained network depends on.
+
+    Only the attack's own options enter, so that editing them runs this attack again and no other.
+    """
+    common = config.attacks.model_dump(
+        mode="json", exclude={"options", "examples", "epsilon_by_network", "batch_size"}
+    )
+    options = getattr(config.attacks.options, attack).model_dump(mode="json")
+    settings = {**common, "epsilon": config.attacks.epsilon_of(network), "options": options}
+    return json.dumps(settings, sort_keys=True)
+
+
+def example_cells(config: Config) -> list[Cell]:
+    """Return the cells whose perturbed images are shown: the first of every size.
+
+    They belong to the experiments that draw ``adversarial_examples``; an experiment's first cell
+    is that of its first method, strength and seed.
+    """
+    chosen: dict[Cell, None] = {}
+    for name, experiment in config.experiments.items():
+        if "adversarial_examples" in experiment.figures:
+            firsts: dict[int, Cell] = {}
+            for cell in experiment_cells(config, name):
+                firsts.setdefault(cell.size, cell)
+            chosen |= dict.fromkeys(firsts.values())
+    return list(chosen)
+
+
 def digest(text: str) -> str:
     """Return a short hash of a text, as recorded beside results."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -27,6 +27,8 @@ COLUMNS = {
     "first_order",
     "snr_db",
     "success",
+    "adversarial_predictions",
+    "adversarial_losses",
 }
 
 
@@ -38,6 +40,9 @@ def test_columns_have_a_value_per_sample(attack: Attack, linear: nn.Module, imag
     assert rows["success"].dtype == bool
     changed = rows["adversarial_prediction"] != rows["prediction"]
     assert (changed == rows["success"][:, 0]).all()
+    for one, many in (("prediction", "predictions"), ("loss", "losses")):
+        assert rows[f"adversarial_{many}"].shape == (len(images[0]), 3)
+        assert (rows[f"adversarial_{many}"][:, 0] == rows[f"adversarial_{one}"]).all()
 
 
 def test_values_of_fgsm_on_a_linear_network(linear: nn.Module, images: Images) -> None:

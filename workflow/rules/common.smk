@@ -6,9 +6,17 @@ from snakemake.utils import Paramspace
 from advdim.config import ConfigError, load
 from advdim.costs import memory_megabytes, runtime_minutes
 from advdim.figures.registry import FIGURES
-from advdim.provenance import source_hash
+from advdim.provenance import ATTACK_CODE, source_hash
 from advdim.stages.failures import report_failures
-from advdim.sweep import Cell, cell_table, digest, training_settings
+from advdim.sweep import (
+    Cell,
+    attack_settings,
+    attacked_cells,
+    cell_table,
+    digest,
+    example_cells,
+    training_settings,
+)
 
 try:
     CONFIG = load(config)
@@ -18,6 +26,7 @@ except ConfigError as error:
 RESULTS = CONFIG.results
 CELLS = Paramspace(cell_table(CONFIG), param_sep="=")
 CELL = f"{RESULTS}/cells/{CELLS.wildcard_pattern}"
+EXAMPLE_CELLS = example_cells(CONFIG)
 
 
 wildcard_constraints:
@@ -27,6 +36,7 @@ wildcard_constraints:
     method="[a-z0-9_]+",
     epsilon=r"[0-9.]+",
     seed=r"\d+",
+    attack="[a-z0-9_]+",
     experiment="[^/=]+",
     figure="[a-z0-9_]+",
 
@@ -36,10 +46,24 @@ def cell_files(name):
     return [f"{RESULTS}/cells/{cell}/{name}" for cell in CELLS.instance_patterns]
 
 
-def table_files():
+def attack_files():
+    """The per-sample file of every attack on every cell."""
     return [
-        f"{RESULTS}/tables/{table}.parquet" for table in ("cells", "epochs", "samples")
+        f"{RESULTS}/cells/{cell.directory}/attacks/{attack}.parquet"
+        for cell, attack in attacked_cells(CONFIG)
     ]
+
+
+def example_files(name):
+    """One file of every cell whose perturbed images are shown."""
+    return [f"{RESULTS}/cells/{cell.directory}/{name}" for cell in EXAMPLE_CELLS]
+
+
+def table_files():
+    tables = ["cells", "epochs", "samples"]
+    tables += ["attacks", "attack_summaries", "ladder"] if attack_files() else []
+    tables += ["examples"] if EXAMPLE_CELLS else []
+    return [f"{RESULTS}/tables/{table}.parquet" for table in tables]
 
 
 def figure_files():

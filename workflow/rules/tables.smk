@@ -23,14 +23,49 @@ rule table_cells:
 
 rule table:
     input:
-        lambda wildcards: cell_files(f"{wildcards.table}.parquet"),
+        lambda wildcards: (
+            attack_files()
+            if wildcards.table == "attacks"
+            else cell_files(f"{wildcards.table}.parquet")
+        ),
     output:
         f"{RESULTS}/tables/{{table}}.parquet",
     log:
         f"{RESULTS}/logs/tables/{{table}}.log",
     wildcard_constraints:
-        table="epochs|samples",
+        table="epochs|samples|attacks",
     conda:
         "../../envs/advdim.yaml"
     script:
         "../scripts/table.py"
+
+
+rule table_attack_summaries:
+    input:
+        attack_files(),
+    output:
+        f"{RESULTS}/tables/attack_summaries.parquet",
+    log:
+        f"{RESULTS}/logs/tables/attack_summaries.log",
+    conda:
+        "../../envs/advdim.yaml"
+    params:
+        code=source_hash("summaries.py"),
+    script:
+        "../scripts/table_attack_summaries.py"
+
+
+rule table_ladder:
+    input:
+        cells=f"{RESULTS}/tables/cells.parquet",
+        summaries=f"{RESULTS}/tables/attack_summaries.parquet",
+    output:
+        f"{RESULTS}/tables/ladder.parquet",
+    log:
+        f"{RESULTS}/logs/tables/ladder.log",
+    conda:
+        "../../envs/advdim.yaml"
+    params:
+        code=source_hash("summaries.py"),
+    script:
+        "../scripts/table_ladder.py"

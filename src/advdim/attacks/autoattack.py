@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-import torchattacks
 from torch import Tensor, nn
 
 from advdim.attacks.base import Batch, smaller_of
@@ -15,6 +15,9 @@ from advdim.attacks.fixed import FixedAttack
 from advdim.attacks.foolbox_suite import library_randomness
 from advdim.attacks.minimal import search_direction
 from advdim.attacks.pgd import per_sample, project
+
+if TYPE_CHECKING:
+    import torchattacks
 
 
 class UnitRangeNetwork(nn.Module):
@@ -82,6 +85,9 @@ class AutoAttack(FixedAttack):
     def _ensemble(
         self, network: nn.Module, epsilon: float, batch: Batch
     ) -> torchattacks.AutoAttack:
+        # imported where it is needed: half of the start-up time of a job with another attack
+        import torchattacks
+
         with torch.no_grad():
             classes = network(torch.zeros_like(batch.inputs[:1])).shape[1]
         if classes < 4:

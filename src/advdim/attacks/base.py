@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -102,6 +102,10 @@ class Attack(ABC):
     norm: Norm
     reference: str
     block: int | None = None
+
+    def configured(self, **options: float) -> Self:
+        """Return the same attack with another effort: ``steps``, ``relative_step`` and the like."""
+        return replace(self, **options)  # type: ignore[arg-type]
 
     def run(
         self,

@@ -70,8 +70,9 @@ def evaluate_attack(
         ``norm_linf``, ``norm_l2`` (of the smallest adversarial found in the attack's norm,
         normalised units, NaN if none), ``loss``, ``adversarial_loss``, ``first_order``
         (``epsilon_p * ||dL/dx||_q``, Lemma 2), ``snr_db`` (``20 log10 ||x||_2 / ||delta||_2`` at
-        the threshold, Appendix C; infinite without perturbation), and ``success`` of shape (N, 1 +
-        number of thresholds), first at ``epsilon_inf``, then at each of ``thresholds``.
+        the threshold, Appendix C; infinite without perturbation), and of shape (N, 1 + number of
+        thresholds), first at ``epsilon_inf``, then at each of ``thresholds``: ``success``,
+        ``adversarial_predictions`` and ``adversarial_losses``.
 
     Raises:
         AttackViolation: a reported adversarial failed its verification.
@@ -189,7 +190,13 @@ def _attack_batch(
         verify(network, attack, batch, perturbed, claimed, radius)
     has_smallest = batch.is_adversarial(found.smallest)
     verify(network, attack, batch, found.smallest, has_smallest, math.inf)
+    outcomes = [predict(network, perturbed, len(labels)) for perturbed in found.at_thresholds]
+    losses = [functional.cross_entropy(o[1], labels, reduction="none") for o in outcomes]
     return _columns(network, attack, batch, labels, radii[0], found.at_thresholds[0]) | {
+        "adversarial_prediction": outcomes[0][0].cpu().numpy(),
+        "adversarial_loss": losses[0].cpu().numpy(),
+        "adversarial_predictions": torch.stack([o[0] for o in outcomes], dim=1).cpu().numpy(),
+        "adversarial_losses": torch.stack(losses, dim=1).cpu().numpy(),
         "norm_linf": _norm_column(found.smallest - batch.inputs, has_smallest, "linf"),
         "norm_l2": _norm_column(found.smallest - batch.inputs, has_smallest, "l2"),
         "success": torch.stack(success, dim=1).cpu().numpy(),
@@ -205,12 +212,9 @@ def _columns(
     perturbed: Tensor,
 ) -> Rows:
     _, logits = predict(network, batch.inputs, len(labels))
-    prediction, adversarial_logits = predict(network, perturbed, len(labels))
     signal, noise = l2_norm(batch.inputs), l2_norm(perturbed - batch.inputs)
     columns = {
-        "adversarial_prediction": prediction,
         "loss": functional.cross_entropy(logits, labels, reduction="none"),
-        "adversarial_loss": functional.cross_entropy(adversarial_logits, labels, reduction="none"),
         "first_order": first_order(network, batch.inputs, labels, radius, attack.norm),
         "snr_db": 20 * torch.log10(signal / noise),
     }

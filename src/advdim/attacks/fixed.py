@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -87,6 +88,12 @@ class ProjectedGradientDescent(FixedAttack):
     steps: int = 20
     step_size: float = 0.2
     restarts: int = 1
+
+    def configured(self, **options: float) -> Self:
+        """Return the same attack with other ``steps``, ``relative_step`` or ``restarts``."""
+        if "relative_step" in options:
+            options["step_size"] = options.pop("relative_step")
+        return super().configured(**options)
 
     def perturb(self, batch: Batch, epsilon: float | Tensor) -> Tensor:
         """Run PGD with a random start per sample and restart."""

@@ -12,8 +12,9 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Self
 
 import foolbox
 import torch
@@ -51,6 +52,12 @@ class FoolboxAttack(FixedAttack):
 
     make: MakeAttack
 
+    def configured(self, **options: float) -> Self:
+        """Return the same attack with other ``steps`` or another ``relative_step``."""
+        if "relative_step" in options:
+            options["rel_stepsize"] = options.pop("relative_step")
+        return replace(self, make=partial(self.make, **options))
+
     def perturb(self, batch: Batch, epsilon: float | Tensor) -> Tensor:
         """Run the foolbox attack."""
         radius = per_sample(epsilon, batch.inputs)
@@ -81,6 +88,10 @@ class FoolboxMinimalAttack(MinimalAttack):
     """
 
     make: MakeAttack
+
+    def configured(self, **options: float) -> Self:
+        """Return the same attack with other ``steps``."""
+        return replace(self, make=partial(self.make, **options))
 
     def minimise(self, batch: Batch) -> Tensor:
         """Run the foolbox attack."""

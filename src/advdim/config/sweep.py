@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from advdim.config.attacks import AttackName, Attacks
 from advdim.config.base import Epsilon, Name, Settings
 from advdim.config.data import TORCHVISION_NAMES, AnyDataset
 from advdim.config.explain import ConfigError, explain, nearest
@@ -41,6 +42,7 @@ class Experiment(Settings):
         BeforeValidator(lambda value: list(range(value)) if isinstance(value, int) else value),
         Field(min_length=1, description="seeds, or how many"),
     ] = [0]
+    attacks: list[AttackName] = Field([], description="evaluation attacks on every cell")
     figures: list[str] = []
 
     def epsilons_of(self, method: Method) -> list[str]:
@@ -89,6 +91,7 @@ class Config(Settings):
     networks: dict[Name, AnyNetwork]
     training: Training = Training()
     methods: Methods = Methods()
+    attacks: Attacks = Attacks()
     experiments: dict[Name, Experiment] = Field(min_length=1)
     figures: FigureSettings = FigureSettings()
 
@@ -105,6 +108,12 @@ class Config(Settings):
             problem
             for name, experiment in self.experiments.items()
             for problem in _problems(self, name, experiment)
+        ]
+        problems += [
+            f"Config key 'attacks.epsilon_by_network' names {name!r}; "
+            f"{nearest(name, self.networks)}"
+            for name in self.attacks.epsilon_by_network
+            if name not in self.networks
         ]
         if problems:
             raise ConfigError("\n".join(dict.fromkeys(problems)))
@@ -134,6 +143,11 @@ def _problems(config: Config, name: str, experiment: Experiment) -> list[str]:
         f"Config key '{key}.figures' names {figure!r}; {nearest(figure, FIGURES)}"
         for figure in experiment.figures
         if figure not in FIGURES
+    ]
+    problems += [
+        f"Config key '{key}.figures' names {figure!r}, which shows attacks; give '{key}.attacks'."
+        for figure in experiment.figures
+        if figure in FIGURES and FIGURES[figure].of_attacks and not experiment.attacks
     ]
     for size in experiment.sizes:
         if misfit := network.misfit(size):

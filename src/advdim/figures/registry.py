@@ -14,6 +14,11 @@ class FigureEntry:
     tables: tuple[str, ...]
     title: str
 
+    @property
+    def of_attacks(self) -> bool:
+        """Tell whether the figure is drawn from attacks, which its experiment must then name."""
+        return bool(set(self.tables) & {"attack_summaries", "ladder"})
+
 
 FIGURES: dict[str, FigureEntry] = {
     "regularisation_methods": FigureEntry(
@@ -33,5 +38,35 @@ FIGURES: dict[str, FigureEntry] = {
         "input_dimension",
         ("cells", "epochs"),
         "Figure 2: vulnerability, gradient norms and accuracy against the input dimension",
+    ),
+    "attack_agreement": FigureEntry(
+        "attacks",
+        "attack_agreement",
+        ("cells", "attack_summaries"),
+        "Figure 4: vulnerability under every attack against the gradient norm and each other",
+    ),
+    "attack_thresholds": FigureEntry(
+        "attacks",
+        "attack_thresholds",
+        ("cells", "attack_summaries"),
+        "Vulnerability against the threshold, per attack and size",
+    ),
+    "first_order_damage": FigureEntry(
+        "attacks",
+        "first_order_damage",
+        ("cells", "attack_summaries"),
+        "Measured damage over its first-order prediction: how far Lemma 2 reaches",
+    ),
+    "attack_ladder": FigureEntry(
+        "attacks",
+        "attack_ladder",
+        ("cells", "ladder"),
+        "The square-root law under the gradient norm, FGSM, PGD and AutoAttack on the same cells",
+    ),
+    "adversarial_examples": FigureEntry(
+        "examples",
+        "adversarial_examples",
+        ("cells", "examples"),
+        "Clean images, adversarial images and their perturbations amplified, per size",
     ),
 }

@@ -50,6 +50,35 @@ METHOD_LABELS = {
     "pgd_linf": r"PGD, $\ell_\infty$",
     "cross_lipschitz": "cross-Lipschitz",
 }
+ATTACK_COLOURS = {
+    "fgsm": _PALETTE[0],
+    "iterative_linf": _PALETTE[9],
+    "pgd_linf": _PALETTE[2],
+    "deepfool_linf": _PALETTE[1],
+    "autoattack_linf": _PALETTE[3],
+    "gradient_l2": _PALETTE[0],
+    "iterative_l2": _PALETTE[9],
+    "pgd_l2": _PALETTE[2],
+    "deepfool_l2": _PALETTE[1],
+    "ddn_l2": _PALETTE[4],
+    "boundary_l2": _PALETTE[7],
+    "autoattack_l2": _PALETTE[3],
+}
+ATTACK_MARKERS = dict(zip(ATTACK_COLOURS, "ovDPXovDPs^X", strict=True))
+ATTACK_LABELS = {
+    "fgsm": r"FGSM, $\ell_\infty$",
+    "gradient_l2": r"gradient step, $\ell_2$",
+    "iterative_linf": r"iterative, $\ell_\infty$",
+    "iterative_l2": r"iterative, $\ell_2$",
+    "pgd_linf": r"PGD, $\ell_\infty$",
+    "pgd_l2": r"PGD, $\ell_2$",
+    "deepfool_linf": r"DeepFool, $\ell_\infty$",
+    "deepfool_l2": r"DeepFool, $\ell_2$",
+    "ddn_l2": r"DDN, $\ell_2$",
+    "boundary_l2": r"Boundary, $\ell_2$",
+    "autoattack_linf": r"AutoAttack, $\ell_\infty$",
+    "autoattack_l2": r"AutoAttack, $\ell_2$",
+}
 LABELS = {
     "grad_l1": r"$\mathbb{E}\,\|\partial_x L\|_1$",
     "grad_l2": r"$\mathbb{E}\,\|\partial_x L\|_2$",
@@ -58,6 +87,10 @@ LABELS = {
     "vulnerability": "adversarial vulnerability (%)",
     "accuracy": "accuracy (%)",
     "epsilon": r"regularisation strength $\epsilon_\infty = \epsilon_p\, d^{-1/p}$",
+    "threshold": r"attack threshold $\epsilon_\infty$ (normalised)",
+    "first_order_strength": r"$\epsilon_\infty\, \mathbb{E}\,\|\partial_x L\|_1$ (nats)",
+    "first_order": r"first-order prediction $\epsilon_p\,\mathbb{E}\,\|\partial_x L\|_q$ (nats)",
+    "inverse_norm": r"1 / median smallest $\ell_\infty$ norm",
     "root_dimension": r"$\sqrt{d}$",
 }
 LEGEND: dict[str, Any] = {"frameon": False, "fontsize": "small", "title_fontsize": "small"}
@@ -76,6 +109,17 @@ def panels(rows: int, columns: int, settings: FigureSettings) -> tuple[Figure, l
     for letter, axis in zip("abcdefghijkl", axes, strict=False):
         axis.set_title(letter, loc="left", fontweight="bold", fontsize=settings.font_size + 1)
         axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def image_grid(rows: int, columns: int, settings: FigureSettings) -> tuple[Figure, np.ndarray]:
+    """Return a figure for rows x columns images, frames without ticks."""
+    sns.set_theme(style="ticks", rc={"font.size": settings.font_size, "pdf.fonttype": 42})
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(1.15 * columns, 1.3 * rows), squeeze=False, layout="constrained"
+    )
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
     return figure, axes
 
 

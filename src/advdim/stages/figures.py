@@ -26,16 +26,23 @@ def draw_figure(
     entry = FIGURES[figure]
     function = getattr(importlib.import_module(f"advdim.figures.{entry.module}"), entry.function)
     tables = {name: read_table(path) for name, path in table_files.items()}
-    drawn = function(_of_experiment(tables, experiment), config.figures)
+    drawn = function(_of_experiment(tables, config, experiment), config.figures)
     for path in outputs:
         save(drawn, path, config.figures)
     plt.close(drawn)
 
 
-def _of_experiment(tables: Mapping[str, pd.DataFrame], experiment: str) -> dict[str, pd.DataFrame]:
-    """Keep the rows of the experiment's cells; every figure reads ``cells`` among its tables."""
+def _of_experiment(
+    tables: Mapping[str, pd.DataFrame], config: Config, experiment: str
+) -> dict[str, pd.DataFrame]:
+    """Keep the experiment's cells and attacks; every figure reads ``cells`` among its tables."""
     cells = tables["cells"]
     cells = cells[[experiment in names for names in cells["experiments"]]]
     rest = {name: table for name, table in tables.items() if name != "cells"}
     chosen = {name: table.merge(cells[list(IDENTITY)]) for name, table in rest.items()}
+    # another experiment may have attacked the same cells in other ways
+    own = [*config.experiments[experiment].attacks, "gradient"]
+    for name, column in (("attack_summaries", "attack"), ("ladder", "rung")):
+        if name in chosen:
+            chosen[name] = chosen[name][chosen[name][column].isin(own)]
     return {"cells": cells, **chosen}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from advdim.config import Config
+from advdim.summaries import ladder, summarise_attack
 from advdim.sweep import experiments_by_cell
 from advdim.tables import RUN_COLUMNS, read_table, summarise, write_table
 
@@ -35,3 +36,14 @@ def _cell_rows(
             **{name: value for name, value in run.items() if name in columns},
             **summarise(read_table(epochs)),
         }
+
+
+def gather_attack_summaries(attack_files: Sequence[str | Path], output: str | Path) -> None:
+    """Write the table ``attack_summaries``: one row per cell, attack and threshold."""
+    rows = [row for file in attack_files for row in summarise_attack(read_table(file))]
+    write_table(output, "attack_summaries", rows)
+
+
+def write_ladder(cells_file: str | Path, summaries_file: str | Path, output: str | Path) -> None:
+    """Write the table ``ladder``: gradient norm and attacks of rising strength, per cell."""
+    write_table(output, "ladder", ladder(read_table(cells_file), read_table(summaries_file)))

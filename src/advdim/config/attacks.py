@@ -1,0 +1,118 @@
+"""Settings of the evaluation attacks: thresholds, images, targets, and each attack's own effort.
+
+The names are those of ``advdim.attacks.registry``, declared here once more without its libraries,
+so that reading a configuration imports none of them; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import typing
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from advdim.config.base import Name, Settings
+from advdim.config.training import Units
+
+AttackName = Literal[
+    "fgsm",
+    "gradient_l2",
+    "iterative_linf",
+    "iterative_l2",
+    "pgd_linf",
+    "pgd_l2",
+    "deepfool_l2",
+    "deepfool_linf",
+    "ddn_l2",
+    "boundary_l2",
+    "autoattack_linf",
+    "autoattack_l2",
+]
+ATTACK_NAMES: tuple[AttackName, ...] = typing.get_args(AttackName)
+Threshold = Annotated[float, Field(gt=0)]
+Target = Literal["prediction", "label"]
+
+
+class OneStepOptions(Settings):
+    """A one-step attack has no effort to set."""
+
+
+class StepOptions(Settings):
+    """An attack that iterates; the registry's own effort where nothing is given."""
+
+    steps: PositiveInt | None = None
+
+
+class IterativeOptions(StepOptions):
+    """An attack whose steps are shares of the threshold."""
+
+    relative_step: PositiveFloat | None = Field(None, description="step over epsilon")
+
+
+class PgdOptions(IterativeOptions):
+    """Projected gradient descent."""
+
+    restarts: NonNegativeInt | None = Field(
+        None, description="random starts; 0 starts once, at the clean image"
+    )
+
+
+class AutoAttackOptions(StepOptions):
+    """The ensemble of Croce and Hein (2020)."""
+
+    queries: PositiveInt | None = Field(None, description="of the black-box member, Square")
+
+
+class AttackOptions(Settings):
+    """The effort of each attack; a result depends on that of its own attack only."""
+
+    fgsm: OneStepOptions = OneStepOptions()
+    gradient_l2: OneStepOptions = OneStepOptions()
+    iterative_linf: IterativeOptions = IterativeOptions()
+    iterative_l2: IterativeOptions = IterativeOptions()
+    pgd_linf: PgdOptions = PgdOptions()
+    pgd_l2: PgdOptions = PgdOptions()
+    deepfool_l2: StepOptions = StepOptions()
+    deepfool_linf: StepOptions = StepOptions()
+    ddn_l2: StepOptions = StepOptions()
+    boundary_l2: StepOptions = StepOptions()
+    autoattack_linf: AutoAttackOptions = AutoAttackOptions()
+    autoattack_l2: AutoAttackOptions = AutoAttackOptions()
+
+
+class Examples(Settings):
+    """Which perturbed images the figure ``adversarial_examples`` shows."""
+
+    attack: AttackName = "pgd_linf"
+    images: PositiveInt = Field(4, description="test images per size")
+
+
+class Attacks(Settings):
+    """How every trained cell is attacked.
+
+    Thresholds are given for the l-inf norm; an l2 attack gets ``epsilon * sqrt(d)`` (ICML 2019,
+    Eq. 3).
+    """
+
+    epsilon: Threshold = Field(0.005, description="l-inf threshold of Section 4.1")
+    epsilon_units: Units = Field("pixel", description="of epsilon and of the thresholds")
+    epsilon_by_network: dict[Name, Threshold] = Field(
+        {}, description="thresholds of the networks that have one of their own"
+    )
+    thresholds: list[Threshold] = Field(
+        [0.0005, 0.001, 0.002, 0.01, 0.02, 0.05], description="further thresholds, same units"
+    )
+    images: PositiveInt | None = Field(1000, description="test images; null: the whole test set")
+    target: Target = Field(
+        "prediction",
+        description="class to move away from: the prediction (vulnerability) or the label (damage)",
+    )
+    box: bool = Field(False, description="clip to pixels in [0, 1]; the definition does not")
+    seed: NonNegativeInt = 0
+    batch_size: PositiveInt = Field(32, description="no influence on results; GPUs want hundreds")
+    options: AttackOptions = AttackOptions()
+    examples: Examples = Examples()
+
+    def epsilon_of(self, network: str) -> float:
+        """Return the threshold at which a network's losses and predictions are reported."""
+        return self.epsilon_by_network.get(network, self.epsilon)
