@@ -32,6 +32,14 @@ SMALL = {
         "measurement": {"every": 2, "summary_epochs": 2, "steps": 2, "images": 16},
     },
     "methods": {"pgd_linf": {"steps": 2, "relative_step": 0.5}},
+    "attacks": {
+        "epsilon": 0.1,
+        "epsilon_units": "normalised",
+        "thresholds": [0.5],
+        "images": 8,
+        "options": {"pgd_linf": {"steps": 2, "relative_step": 0.5}},
+        "examples": {"attack": "fgsm", "images": 2},
+    },
     "experiments": {
         "dimension": {
             "dataset": "digits",
@@ -40,7 +48,8 @@ SMALL = {
             "methods": ["pgd_linf"],
             "epsilons": [0, 0.01],
             "seeds": 1,
-            "figures": ["input_dimension"],
+            "attacks": ["fgsm"],
+            "figures": ["input_dimension", "adversarial_examples"],
         },
         "regularisation": {
             "dataset": "digits",

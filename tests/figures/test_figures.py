@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from advdim.config.attacks import ATTACK_NAMES
 from advdim.config.sweep import METHODS, FigureSettings
 from advdim.config.training import Methods
 from advdim.figures import style
 from advdim.figures.dimension import smoothed
 from advdim.figures.registry import FIGURES
+from advdim.summaries import ladder
 from advdim.tables import MEASURE_COLUMNS, summarise
 from advdim.training.regularisers import first_order_factor
 
@@ -48,7 +50,46 @@ def synthetic_tables(status="done"):
                 "first_order_factor": factor if epsilon else 0.0, **summarise(pd.DataFrame(rows)),
             }
         )  # fmt: skip
-    return {"cells": pd.DataFrame(cells), "epochs": pd.DataFrame(epochs)}
+    tables = {"cells": pd.DataFrame(cells), "epochs": pd.DataFrame(epochs)}
+    return tables | attack_tables(tables["cells"])
+
+
+ATTACKS = ("fgsm", "pgd_linf", "autoattack_linf", "gradient_l2", "deepfool_l2")
+THRESHOLDS = (0.001, 0.01, 0.1)
+
+
+def attack_tables(cells):
+    """Attacks that keep to the first order exactly, until all predictions have changed."""
+    identity = ["dataset", "network", "size", "method", "epsilon", "seed", "dimension"]
+    summaries, examples = [], []
+    for cell in cells.to_dict("records"):
+        same = {name: cell[name] for name in identity}
+        for attack, threshold in itertools.product(ATTACKS, THRESHOLDS):
+            predicted = threshold * cell["grad_l1_median"]
+            summaries.append(
+                {
+                    **same, "attack": attack, "norm": attack.split("_")[-1].replace("fgsm", "linf"),
+                    "target": "label", "threshold": threshold, "reported": threshold == 0.01,
+                    "vulnerability": min(predicted, 1.0), "damage": predicted,
+                    "first_order": predicted, "norm_linf_median": 1 / cell["grad_l1_median"],
+                }
+            )  # fmt: skip
+        if cell["method"] == "none" and cell["seed"] == 0:
+            pixels = np.linspace(0, 1, 3 * cell["size"] ** 2, dtype=np.float32)
+            examples += [
+                {
+                    **same, "attack": "pgd_linf", "sample": k, "channels": 3, "label": "one",
+                    "prediction": "one", "adversarial_prediction": "two", "found": k < 2,
+                    "norm_linf": 0.01, "clean": pixels, "perturbed": pixels + 0.01,
+                }
+                for k in range(3)
+            ]  # fmt: skip
+    summaries = pd.DataFrame(summaries)
+    return {
+        "attack_summaries": summaries,
+        "ladder": pd.DataFrame(ladder(cells, summaries)),
+        "examples": pd.DataFrame(examples),
+    }
 
 
 def draw(name, tables):
@@ -67,6 +108,8 @@ def _close_figures():
 def test_every_figure_draws_labels_and_saves(name, tmp_path):
     figure = draw(name, synthetic_tables())
     for axis in figure.axes:
+        if axis.images:
+            continue
         assert axis.get_xlabel()
         assert axis.get_ylabel()
         assert axis.lines or axis.containers
@@ -81,6 +124,8 @@ def test_every_figure_survives_diverged_cells(name):
     measured = [name for name in tables["cells"] if name.endswith(("_median", "_q10", "_q90"))]
     tables["cells"][measured] = np.nan
     tables["epochs"]["summarised"] = False
+    for table in ("attack_summaries", "ladder", "examples"):
+        tables[table] = tables[table].iloc[:0]
     figure = draw(name, tables)
     assert any("Diverged" in text.get_text() for text in figure.texts)
 
@@ -128,3 +173,40 @@ def test_the_spline_of_repeated_abscissae_is_defined():
     x = np.repeat(np.arange(8.0), 3)
     fine, values = smoothed(x, 2 * x + np.tile([-1.0, 0.0, 1.0], 8), smoothing=200.0)
     np.testing.assert_allclose(values, 2 * fine, atol=1e-6)
+
+
+def test_the_damage_of_the_first_order_has_ratio_one():
+    axis = draw("first_order_damage", synthetic_tables()).axes[0]
+    curves = [line for line in axis.lines if line.get_marker() == "o"]
+    assert len(curves) == 2 * 3
+    for curve in curves:
+        np.testing.assert_allclose(curve.get_ydata(), 1.0)
+
+
+def test_rescaled_thresholds_put_all_sizes_on_one_curve():
+    figure = draw("attack_thresholds", synthetic_tables())
+    below = figure.axes[len(figure.axes) // 2]
+    for curve in below.lines:
+        x, y = np.asarray(curve.get_data(), float)
+        np.testing.assert_allclose(y, 100 * np.minimum(x, 1.0))
+
+
+def test_the_ladder_grows_with_the_root_of_the_dimension():
+    axes = draw("attack_ladder", synthetic_tables()).axes
+    growth = axes[len(axes) // 2]
+    solid = [line for line in growth.lines if line.get_linestyle() == "-"]
+    assert len(solid) == 4
+    for curve in solid:
+        x, y = np.asarray(curve.get_data(), float)
+        np.testing.assert_allclose(y, x)
+
+
+def test_colours_and_labels_name_every_attack():
+    for owner in (style.ATTACK_COLOURS, style.ATTACK_LABELS, style.ATTACK_MARKERS):
+        assert set(owner) == set(ATTACK_NAMES)
+
+
+def test_the_examples_show_every_image_of_every_size():
+    figure = draw("adversarial_examples", synthetic_tables())
+    assert len([axis for axis in figure.axes if axis.images]) == 3 * 3 * 3
+    assert [axis.get_xlabel() for axis in figure.axes].count("none found") == 3

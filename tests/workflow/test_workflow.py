@@ -11,12 +11,15 @@ from advdim.tables import TABLES, read_table, schema
 from tests.workflow.conftest import ROOT, Workflow
 
 CELL = "results/cells/dataset=digits/network=maxpool4/size=8/method=pgd_linf/epsilon=0.01/seed=0"
-TABLES_AGAIN = {"table_cells": 1, "table": 2}
-FIGURES_AGAIN = {"figure": 3}
+ATTACK_TABLES_AGAIN = {"table": 1, "table_attack_summaries": 1, "table_ladder": 1}
+TABLES_AGAIN = {**ATTACK_TABLES_AGAIN, "table_cells": 1, "table": 3}
+FIGURES_AGAIN = {"figure": 4}
 
 
 def test_a_new_sweep_runs_every_stage(finished):
-    assert finished.first == {"pixels": 2, "train": 7, **TABLES_AGAIN, **FIGURES_AGAIN}
+    assert finished.first == {
+        "pixels": 2, "train": 7, "attack": 4, "examples": 1, **TABLES_AGAIN, **FIGURES_AGAIN
+    }  # fmt: skip
     assert "Figures are in results/figures, tables in results/tables." in finished.output.stdout
 
 
@@ -29,7 +32,7 @@ def test_every_result_is_there(finished):
         path = finished.results / "tables" / f"{table}.parquet"
         assert pq.ParquetFile(path).schema_arrow.equals(schema(table), check_metadata=True)
     for suffix in ("pdf", "png"):
-        assert len(list(finished.results.glob(f"figures/*/*.{suffix}"))) == 3
+        assert len(list(finished.results.glob(f"figures/*/*.{suffix}"))) == 4
     cells = read_table(finished.results / "tables/cells.parquet")
     assert list(cells["status"]) == ["done"] * 7
     assert cells["grad_l1_median"].gt(0).all()
@@ -173,6 +176,8 @@ def test_a_diverged_cell_is_a_result(raw_config, tmp_path):
     workflow.run("--cores", "2")
     cells = read_table(tmp_path / "results/tables/cells.parquet")
     assert set(cells["status"]) == {"diverged"}
+    for table in ("attacks", "attack_summaries", "ladder", "examples"):
+        assert len(read_table(tmp_path / f"results/tables/{table}.parquet")) == 0
     assert (tmp_path / "results/figures/dimension/input_dimension.png").exists()
 
 
@@ -187,3 +192,42 @@ def test_two_snakemakes_at_once_are_kept_apart(finished, tmp_path):
     first.communicate()
     assert second.returncode
     assert "cannot be locked" in (second.stdout + second.stderr).lower()
+
+
+def test_an_attack_more_runs_that_attack_only(workflow):
+    workflow.config["experiments"]["dimension"]["attacks"].append("pgd_linf")
+    assert workflow.counts() == {"attack": 4, **ATTACK_TABLES_AGAIN}
+
+
+def test_an_attack_on_cells_that_another_experiment_attacked_is_not_run_again(workflow):
+    again = {**workflow.config["experiments"]["dimension"], "sizes": [8], "figures": []}
+    workflow.config["experiments"]["again"] = again
+    # The list of experiments is in the table of cells, and so in all that is drawn from it.
+    assert workflow.counts() == {"table_cells": 1, "table_ladder": 1, "figure": 4}
+
+
+def test_an_attacks_settings_run_that_attack_again_and_train_nothing(workflow):
+    workflow.config["attacks"]["options"]["pgd_linf"]["steps"] = 3
+    assert workflow.counts() == {}
+    workflow.config["attacks"]["thresholds"] = [0.2]
+    assert workflow.counts() == {"attack": 4, "examples": 1, **ATTACK_TABLES_AGAIN, "figure": 1}
+
+
+def test_one_networks_threshold_attacks_its_cells_only(workflow):
+    workflow.config["experiments"]["regularisation"]["attacks"] = ["fgsm"]
+    workflow.config["attacks"]["epsilon_by_network"] = {"strided4": 0.2}
+    assert workflow.counts() == {"attack": 3, **ATTACK_TABLES_AGAIN}
+
+
+def test_attacks_are_summarised_per_threshold(finished):
+    rows = read_table(finished.results / "tables/attacks.parquet")
+    assert len(rows) == 4 * 8
+    assert [list(values) for values in rows["thresholds"]] == [[0.1, 0.5]] * len(rows)
+    summaries = read_table(finished.results / "tables/attack_summaries.parquet")
+    assert len(summaries) == 4 * 2
+    reported = summaries[summaries["reported"]]
+    changed = rows["prediction"] != rows["adversarial_prediction"]
+    assert reported["vulnerability"].sum() * 8 == changed.sum()
+    examples = read_table(finished.results / "tables/examples.parquet")
+    assert list(examples["size"]) == [8, 8, 16, 16]
+    assert set(examples["epsilon"]) == {0.0}

@@ -85,6 +85,40 @@ def attack_thresholds(tables: Mapping[str, pd.DataFrame], settings: FigureSettin
             say_empty(below, "no finished cell")
             continue
         for label, style, curve in _size_curves(of_attack):
+            y = scaled(curve["vulnerability"], "vulnerability")
+            top.plot(curve.index, y, **style, label=label)
+            below.plot(curve["strength"], y, **style)
+        for axis in (top, below):
+            axis.set_xscale("log")
+            axis.set_ylim(-3, 103)
+    _share_legend(figure, axes)
+    note_diverged(figure, tables["cells"])
+    return figure
+
+
+def first_order_damage(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
+    """Draw the measured damage over its first-order prediction: 1 where Lemma 2 holds.
+
+    Only attacks that ascend the loss count. Below, damage against prediction; medians over
+    networks, lines as in ``attack_thresholds``.
+    """
+    rows = _attacked(tables)
+    rows = rows[rows["first_order"] > 0]
+    attacks = _present(rows, ASCENTS)
+    figure, axes = panels(2, max(len(attacks), 1), settings)
+    for top, below, attack in _columns(axes, attacks):
+        top.set_title(ATTACK_LABELS.get(attack, ""))
+        top.set_xlabel(LABELS["threshold"])
+        top.set_ylabel("damage / first-order prediction")
+        below.set_xlabel(LABELS["first_order"])
+        below.set_ylabel("measured damage (nats)")
+        of_attack = rows[rows["attack"] == attack]
+        if of_attack.empty:
+            say_empty(top, "no finished cell")
+            say_empty(below, "no finished cell")
+            continue
+        top.axhline(1, ls=":", color="0.4", lw=1)
+        for label, style, curve in _size_curves(of_attack):
             top.plot(curve.index, curve["damage"] / curve["first_order"], **style, label=label)
             below.plot(curve["first_order"], curve["damage"], **style)
         ends = [of_attack["first_order"].min(), of_attack["first_order"].max()]
