@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from advdim.bounds.chaining import chained_norm
 from advdim.bounds.layers import Convolution, Layer, Linear, MaxPool, forward
 from advdim.bounds.operator_norms import lipschitz, patch_norm
 from advdim.bounds.pooling import JointNorms, joint_norms
+from advdim.bounds.weighting import pair_norms
 
 
 @dataclass(frozen=True)
@@ -18,14 +20,17 @@ class Constants:
     """Upper estimates that depend on the network alone.
 
     ``loose`` and ``exact`` hold one Lipschitz constant per layer, from the patch formula and from
-    certified operator norms; ``joint`` the joint norms by index of the pool. ``reach[i]`` bounds
-    the change of layer i's input, and ``plain_reach[i]`` does so without the joint norms, both per
-    unit of change of the network's input.
+    certified operator norms; ``joint`` the joint norms by index of the pool, ``pairs`` those of
+    ``weighting.pair_norms``. Per unit of change of the network's input, ``reach[i]`` bounds the
+    change of layer i's input, ``plain_reach[i]`` does so without the joint norms, and
+    ``deviation[i]`` bounds the deviations from the window means at the max pool i.
     """
 
     loose: tuple[float, ...]
     exact: tuple[float, ...]
     joint: dict[int, JointNorms]
+    deviation: dict[int, float]
+    pairs: Tensor | None
     plain_reach: tuple[float, ...]
     reach: tuple[float, ...]
 
@@ -42,14 +47,39 @@ def network_constants(layers: Sequence[Layer]) -> Constants:
         for index, (before, layer) in enumerate(zip(layers[:-1], layers[1:], strict=True), start=1)
         if isinstance(layer, MaxPool) and layer.tiles and isinstance(before, Convolution)
     }
-    plain, reach = [1.0], [1.0]
-    for index, norm in enumerate(exact):
+    plain, reach, deviation = [1.0], [1.0], dict[int, float]()
+    for index, (layer, norm) in enumerate(zip(layers, exact, strict=True)):
         plain.append(plain[-1] * norm)
         after = reach[-1] * norm
         if index in joint:
-            after = min(after, reach[index - 1] * joint[index].pooled)
+            before = reach[index - 1]
+            after = min(after, before * joint[index].pooled)
+            deviation[index] = min(reach[index], before * joint[index].deviation)
+        first = _chain_start(layers, index, joint)
+        if isinstance(layer, Convolution) and first is not None:
+            chain = chained_norm(*first, layer, norm)
+            after = min(after, reach[index - 2] * chain) if chain else after
+        if isinstance(layer, MaxPool) and index in joint:
+            second = layers[index - 1]
+            first = _chain_start(layers, index - 1, joint)
+            if isinstance(second, Convolution) and first is not None:
+                chain = chained_norm(*first, second, joint[index].deviation, layer.kernel)
+                if chain:
+                    deviation[index] = min(deviation[index], reach[index - 3] * chain)
         reach.append(after)
-    return Constants(loose, exact, joint, tuple(plain), tuple(reach))
+    return Constants(loose, exact, joint, deviation, pair_norms(layers), tuple(plain), tuple(reach))
+
+
+def _chain_start(
+    layers: Sequence[Layer], index: int, joint: dict[int, JointNorms]
+) -> tuple[Convolution, MaxPool] | None:
+    """Return the convolution and max pool that come right before layer ``index``, if they do."""
+    if index - 1 not in joint:
+        return None
+    first, pool = layers[index - 2], layers[index - 1]
+    assert isinstance(first, Convolution)
+    assert isinstance(pool, MaxPool)
+    return first, pool
 
 
 @dataclass(frozen=True)
@@ -67,7 +97,6 @@ class Analysis:
     predictions: Tensor
     margins: Tensor
     directions: Tensor
-    cache: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def last(self) -> Linear:

@@ -30,7 +30,7 @@ TRANSPARENT = (*HOMOGENEOUS, Flatten, ReflectionPad, Diagonal)
 COARSE = 8  # frequencies per axis during the descent; the final norms are certified on their own
 
 
-def balance(layers: Sequence[Layer], steps: int = 100, rate: float = 0.05) -> list[Layer]:
+def balance(layers: Sequence[Layer], steps: int = 40, rate: float = 0.1) -> list[Layer]:
     """Return an equal network with channels rescaled between successive weight layers."""
     weighted = [i for i, layer in enumerate(layers) if isinstance(layer, (Convolution, Linear))]
     pairs = [

@@ -60,7 +60,10 @@ def gram_norm(matrices: Tensor, iterations: int = 10) -> Tensor:
 
 
 def power_norm(
-    apply: Callable[[Tensor], Tensor], input_shape: TensorShape, iterations: int = 100, seed: int = 0
+    apply: Callable[[Tensor], Tensor],
+    input_shape: TensorShape,
+    iterations: int = 100,
+    seed: int = 0,
 ) -> float:
     """Return a LOWER estimate of the norm of a linear map on (1, *input_shape), for tests."""
     random = torch.Generator().manual_seed(seed)
@@ -103,15 +106,13 @@ def convolution_norm(layer: Convolution) -> float:
     """
     common = [math.gcd(s, d) for s, d in zip(layer.stride, layer.dilation, strict=True)]
     stride = [s // g for s, g in zip(layer.stride, common, strict=True)]
-    lengths = [
-        -(-size // d) for size, d in zip(layer.padded_size, layer.dilation, strict=True)
-    ]
+    lengths = [-(-size // d) for size, d in zip(layer.padded_size, layer.dilation, strict=True)]
     matrices, correction = strided_symbol(layer.weight, (stride[0], stride[1]), (1, 1), lengths)
     return min(float(gram_norm(matrices).max()) * correction, patch_norm(layer))
 
 
 def strided_symbol(
-    weight: Tensor, stride: Pair, group: Pair, lengths: Sequence[int]
+    weight: Tensor, stride: Pair, group: Pair, lengths: Sequence[int], exact: bool = False
 ) -> tuple[Tensor, float]:
     """Return an undilated convolution's symbol on a grid of frequencies, and the grid's correction.
 
@@ -119,11 +120,13 @@ def strided_symbol(
     pool), inputs into blocks of ``stride * group``. The matrices have shape (frequencies,
     group_h * group_w * k, period_h * period_w * c), window position before channel. The norm of
     the convolution on ``lengths`` padded pixels is at most ``correction`` times the largest norm.
+    ``exact`` takes all frequencies, however many.
     """
     taps = [_axis_taps(weight.shape[2 + a], stride[a], group[a]) for a in (0, 1)]
     period = [s * g for s, g in zip(stride, group, strict=True)]
     grids, correction = zip(
-        *(_grid(-(-lengths[a] // period[a]), max(t[3] for t in taps[a])) for a in (0, 1)), strict=True
+        *(_grid(-(-lengths[a] // period[a]), max(t[3] for t in taps[a]), exact) for a in (0, 1)),
+        strict=True,
     )
     # The weights are real, so conjugate frequencies have equal norms: half of one axis suffices.
     rows, columns = torch.arange(grids[0]), torch.arange(grids[1] // 2 + 1)
@@ -150,13 +153,13 @@ def _axis_taps(kernel: int, stride: int, group: int) -> list[tuple[int, int, int
     ]
 
 
-def _grid(length: int, degree: int) -> tuple[int, float]:
+def _grid(length: int, degree: int, exact: bool) -> tuple[int, float]:
     """Return the frequencies to sample on one axis and the factor that covers those between.
 
     The squared norm along a fixed vector is a trigonometric polynomial of ``degree``; between N
     samples it exceeds their maximum by at most 1 / cos(pi degree / N) (Ehlich and Zeller, 1964).
     """
-    if length <= LARGEST_GRID or 4 * degree >= LARGEST_GRID:
+    if exact or length <= LARGEST_GRID or 4 * degree >= LARGEST_GRID:
         return length, 1.0
     return LARGEST_GRID, 1 / math.sqrt(math.cos(math.pi * degree / LARGEST_GRID))
 

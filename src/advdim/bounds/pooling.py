@@ -22,7 +22,7 @@ from advdim.bounds.layers import Convolution, MaxPool
 from advdim.bounds.operator_norms import convolution_norm, gram_norm, strided_symbol
 
 LARGEST_SYMBOL = 40_000_000  # complex numbers; beyond it the plain product is as good as it gets
-TRIALS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+TRIALS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 0.35, 1 / 2, 0.7, 1.0)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def joint_norms(convolution: Convolution, pool: MaxPool) -> JointNorms:
     symbol, correction = strided_symbol(
         convolution.weight, convolution.stride, pool.kernel, convolution.padded_size
     )
-    symbol = _mean_first(symbol, size)
+    symbol = mean_first(symbol, size)
     outputs = symbol.shape[1] // size
     deviation = float(gram_norm(symbol[:, outputs:]).max()) * correction
     best = min(((size - 1) * trial for trial in TRIALS), key=lambda t: _power(symbol, size, t))
@@ -63,7 +63,7 @@ def joint_norms(convolution: Convolution, pool: MaxPool) -> JointNorms:
     return JointNorms(min(pooled, plain), min(deviation, plain))
 
 
-def _mean_first(symbol: Tensor, size: int) -> Tensor:
+def mean_first(symbol: Tensor, size: int) -> Tensor:
     """Change each window's coordinates, orthonormally, to its mean direction and the rest."""
     start = torch.eye(size, dtype=torch.float64)
     start[:, 0] = 1.0

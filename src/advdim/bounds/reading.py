@@ -111,9 +111,7 @@ def _conv_padding(module: nn.Conv2d) -> Pair:
     if module.padding == "valid":
         return (0, 0)
     if module.padding == "same":
-        reach = [
-            d * (q - 1) for d, q in zip(module.dilation, module.kernel_size, strict=True)
-        ]
+        reach = [d * (q - 1) for d, q in zip(module.dilation, module.kernel_size, strict=True)]
         if any(r % 2 for r in reach):
             raise UnsupportedLayer("Conv2d padding 'same' with an even kernel has no lower bound.")
         return (reach[0] // 2, reach[1] // 2)
@@ -142,7 +140,9 @@ def _batch_norm(module: nn.BatchNorm2d | nn.BatchNorm1d, shape: TensorShape) -> 
         raise UnsupportedLayer(f"{type(module).__name__} without running statistics mixes samples.")
     mean, variance = module.running_mean.double().cpu(), module.running_var.double().cpu()
     scale = _double(module.weight, torch.ones_like(mean)) / (variance + module.eps).sqrt()
-    return [Diagonal(shape, shape, scale, _double(module.bias, torch.zeros_like(mean)) - scale * mean)]
+    return [
+        Diagonal(shape, shape, scale, _double(module.bias, torch.zeros_like(mean)) - scale * mean)
+    ]
 
 
 def _relu(module: nn.ReLU, shape: TensorShape) -> list[Layer]:
@@ -205,7 +205,9 @@ def _adaptive_average(module: nn.AdaptiveAvgPool2d, shape: TensorShape) -> list[
 def _lp_pool(module: nn.LPPool2d, shape: TensorShape) -> list[Layer]:
     p = float(module.norm_type)
     if not 1 <= p < float("inf"):
-        raise UnsupportedLayer(f"LPPool2d with p = {p:g} is not a norm's pooling; use p in [1, inf).")
+        raise UnsupportedLayer(
+            f"LPPool2d with p = {p:g} is not a norm's pooling; use p in [1, inf)."
+        )
     kernel = _pair(module.kernel_size)
     stride = _pair(module.stride if module.stride is not None else module.kernel_size)
     return [_sized(LpPool, shape, p, kernel, stride, module.ceil_mode)]
