@@ -1,0 +1,53 @@
+# make demo   the default sweep from nothing: environment, then every stage and figure
+# make plan CONFIG=FILE   cells, hours on this machine and disk of a sweep, before it runs
+# make test   everything that needs no cluster and no GPU
+# make test-slurm   the workflow on a real one-node SLURM (root, Debian's packages)
+# make lint   format, style, workflow and types
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CORES ?= all
+
+.PHONY: demo plan test test-slurm lint format schema clean
+
+$(READY): envs/requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; $(PYTHON) is older. Name another with PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -r envs/requirements.txt
+	$(BIN)/pip install --quiet --no-deps -e .
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/snakemake --cores $(CORES)
+
+CONFIG ?= config.yaml
+plan: $(READY)
+	@$(BIN)/python -m advdim plan $(CONFIG)
+
+test: $(READY)
+	$(BIN)/pytest
+
+test-slurm: $(READY)
+	@tests/slurm/cluster.sh start
+	@trap 'tests/slurm/cluster.sh stop' EXIT; $(BIN)/pytest -m slurm tests/slurm
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/snakefmt Snakefile workflow
+
+schema: $(READY)
+	$(BIN)/python -m advdim schema > workflow/schemas/config.schema.json
+
+clean:
+	rm -rf $(VENV) .snakemake results

@@ -1,0 +1,131 @@
+"""Images per second of the smallest FGSM perturbation: batched search against a plain loop.
+
+The loop takes one image at a time through 1,000 thresholds, as evaluations of that kind used to be
+written. Both run here, in one process, on the same network (six strided convolutions of 64
+channels) and images; the loop is timed with and without stopping at the first success. Writes JSON
+to standard output:
+
+    python benchmarks/minimal_fgsm.py [--weights network.pt --images images.pt] [--size 32]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from advdim.attacks.base import Batch
+from advdim.attacks.minimal import search_direction
+from advdim.attacks.pgd import loss_gradient
+
+THRESHOLDS = 1000
+
+
+def strided_network(channels: int = 64, classes: int = 10) -> nn.Sequential:
+    """Six convolutions with strides 1 2 2 2 2 2, as in ICML 2019, Section 4.1."""
+    layers: list[nn.Module] = []
+    before = 3
+    for stride in (1, 2, 2, 2, 2, 2):
+        layers += [nn.ZeroPad2d(1), nn.Conv2d(before, channels, 3, stride)]
+        layers += [nn.BatchNorm2d(channels), nn.ReLU()]
+        before = channels
+    return nn.Sequential(
+        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)
+    )
+
+
+def loop(network: nn.Module, inputs: Tensor, ceiling: float, stop: bool) -> Tensor:
+    """One image at a time: the smallest of 1,000 thresholds that changes the prediction."""
+    smallest = []
+    candidates = torch.linspace(0, ceiling, THRESHOLDS + 1)[1:].tolist()
+    for image in inputs.split(1):
+        with torch.no_grad():
+            target = network(image).argmax(dim=1)
+        direction = loss_gradient(network, image, target).sign()
+        best = float("inf")
+        for epsilon in candidates:
+            with torch.no_grad():
+                changed = bool(network(image + epsilon * direction).argmax(dim=1) != target)
+            if changed and epsilon < best:
+                best = epsilon
+                if stop:
+                    break
+        smallest.append(best)
+    return torch.tensor(smallest)
+
+
+def batched(network: nn.Module, inputs: Tensor, ceiling: float, batch_size: int = 16) -> Tensor:
+    """The same by grid and refinement, all samples of a batch together."""
+    smallest = []
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    for part in inputs.split(batch_size):
+        with torch.no_grad():
+            targets = network(part).argmax(dim=1)
+        direction = loss_gradient(network, part, targets).sign()
+        batch = Batch(network, part, targets, None, 0, 0)
+        smallest.append(search_direction(batch, direction, ceiling))
+    return torch.cat(smallest)
+
+
+def timed(search: Callable[[], Tensor]) -> tuple[Tensor, float]:
+    """Return the result and its images per second."""
+    start = time.perf_counter()
+    result = search()
+    return result, len(result) / (time.perf_counter() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", help="state dictionary of the network; random if absent")
+    parser.add_argument("--images", help="tensor of normalised images (N, 3, H, W)")
+    parser.add_argument("--size", type=int, default=32)
+    parser.add_argument("--loop-images", type=int, default=16)
+    parser.add_argument("--batched-images", type=int, default=1000)
+    parser.add_argument("--ceiling", type=float, default=1.0, help="largest threshold, normalised")
+    parser.add_argument("--threads", type=int, default=1)
+    settings = parser.parse_args()
+    torch.set_num_threads(settings.threads)
+    torch.manual_seed(0)
+    network = strided_network()
+    if settings.weights:
+        network.load_state_dict(torch.load(settings.weights, weights_only=True))
+    network.eval()
+    if settings.images:
+        images = torch.load(settings.images, weights_only=True)[: settings.batched_images]
+    else:
+        images = torch.randn(settings.batched_images, 3, settings.size, settings.size)
+    few = images[: settings.loop_images]
+    batched(network, images[:50], settings.ceiling)
+    full, full_rate = timed(lambda: loop(network, few, settings.ceiling, stop=False))
+    stopping, stopping_rate = timed(lambda: loop(network, few, settings.ceiling, stop=True))
+    found, batched_rate = timed(lambda: batched(network, images, settings.ceiling))
+    assert torch.equal(full, stopping)
+    both = torch.isfinite(full) & torch.isfinite(found[: len(few)])
+    step = settings.ceiling / THRESHOLDS
+    result = {
+        "size": images.shape[-1],
+        "threads": settings.threads,
+        "thresholds": THRESHOLDS,
+        "ceiling": settings.ceiling,
+        "loop_images": len(few),
+        "batched_images": len(images),
+        "loop_images_per_second": full_rate,
+        "stopping_loop_images_per_second": stopping_rate,
+        "batched_images_per_second": batched_rate,
+        "ratio": batched_rate / full_rate,
+        "ratio_to_stopping_loop": batched_rate / stopping_rate,
+        "found_share_loop": float(torch.isfinite(full).float().mean()),
+        "found_share_batched": float(torch.isfinite(found).float().mean()),
+        "same_within_one_threshold": float(
+            ((found[: len(few)] - full).abs() <= step)[both].float().mean()
+        ),
+    }
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Command line: check or plan a sweep, print the schema, or train one cell by hand."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+
+import yaml
+
+from advdim.config import Config, ConfigError, load, schema
+from advdim.sweep import IDENTITY, Cell, experiments_by_cell
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (ConfigError, ValueError, OSError) as error:
+        print(f"advdim: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="advdim", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    schema_command = commands.add_parser("schema", help="print the JSON schema of config.yaml")
+    schema_command.set_defaults(run=lambda options: print(json.dumps(schema(), indent=1)))
+    check = commands.add_parser("check", help="check a configuration and count its cells")
+    check.add_argument("config", nargs="?", default="config.yaml")
+    check.set_defaults(run=_check)
+    plan = commands.add_parser("plan", help="estimate hours and disk from steps timed here")
+    plan.add_argument("config", nargs="?", default="config.yaml")
+    plan.set_defaults(run=_plan)
+    cell = commands.add_parser("cell", help="train one cell with a progress bar")
+    cell.add_argument("config", nargs="?", default="config.yaml")
+    for key in IDENTITY:
+        cell.add_argument(f"--{key}", required=True, type=int if key in {"size", "seed"} else str)
+    cell.add_argument("--output", required=True, type=Path, help="folder for the cell's files")
+    cell.set_defaults(run=_cell)
+    return parser
+
+
+def _read(path: str) -> Config:
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"Configuration {path!r} does not exist.") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"Configuration {path!r} is not YAML: {error}.") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"Configuration {path!r} holds no keys.")
+    return load(content)
+
+
+def _check(options: argparse.Namespace) -> None:
+    cells = experiments_by_cell(_read(options.config))
+    print(f"{options.config} is valid: {len(cells)} cells.")
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from advdim.plan import make_plan
+
+    print(make_plan(_read(options.config)))
+
+
+def _cell(options: argparse.Namespace) -> None:
+    from advdim.stages.pixels import prepare_pixels
+    from advdim.stages.training import CellFiles, train_cell
+
+    config, cell = _read(options.config), Cell.from_wildcards(options)
+    for block, known in (("dataset", config.datasets), ("network", config.networks)):
+        if getattr(cell, block) not in known:
+            raise ConfigError(
+                f"Option --{block} names {getattr(cell, block)!r}, not in the config."
+            )
+    if misfit := config.networks[cell.network].misfit(cell.size):
+        raise ConfigError(f"Option --size is {cell.size}: {misfit}.")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    folder: Path = options.output
+    pixels = folder / "pixels.safetensors"
+    prepare_pixels(config, cell.dataset, cell.size, pixels)
+    files = CellFiles(
+        network=folder / "network.safetensors",
+        epochs=folder / "epochs.parquet",
+        samples=folder / "samples.parquet",
+        run=folder / "run.json",
+        checkpoints=folder / "checkpoints",
+    )
+    train_cell(config, cell, pixels, files)
+    print(f"The cell is in {folder}.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

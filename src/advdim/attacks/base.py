@@ -1,0 +1,246 @@
+"""What every attack shares: batches, seeds, the box, and what counts as adversarial."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from advdim.attacks.pgd import Box, Norm, l2_norm, per_sample, project
+
+# a claim needs a logit gap above float32 noise, so that it holds in any batch, not only in its own
+CLAIM_GAP = 1e-5
+
+
+class BoxedNetwork(nn.Module):
+    """The network on inputs clipped to the box; the gradient passes the clipping unchanged."""
+
+    def __init__(self, network: nn.Module, box: Box) -> None:
+        super().__init__()
+        self.network = network
+        self.box = box
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map inputs (N, C, H, W), in or out of the box, to the logits (N, K) of the clipped."""
+        outside = (torch.clamp(inputs, self.box[0], self.box[1]) - inputs).detach()
+        return self.network(inputs + outside)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples under attack together.
+
+    ``inputs`` (N, C, H, W) are normalised, ``targets`` (N,) are the classes to move away from, and
+    ``first`` is the index of the first sample in the whole set. The network clips to the ``box``.
+    """
+
+    network: nn.Module
+    inputs: Tensor
+    targets: Tensor
+    box: Box | None
+    seed: int
+    first: int
+
+    def generators(self) -> list[torch.Generator]:
+        """Return one fresh generator per sample: the same for a sample in whichever batch."""
+        # a large odd factor keeps the streams of neighbouring seeds apart
+        seeds = [(self.seed * 1_000_003 + self.first + k) % 2**63 for k in range(len(self.inputs))]
+        return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    def margin(self, perturbed: Tensor) -> Tensor:
+        """Return the largest other logit minus the target's, less the claim gap, (N,)."""
+        with torch.no_grad():
+            logits = self.network(perturbed)
+        rows = torch.arange(len(logits), device=logits.device)
+        target = logits[rows, self.targets]
+        others = logits.index_put((rows, self.targets), logits.new_tensor(-torch.inf))
+        return others.amax(dim=1) - target - CLAIM_GAP * logits.abs().amax(dim=1)
+
+    def is_adversarial(self, perturbed: Tensor) -> Tensor:
+        """Return whether the prediction differs from the target beyond float32 noise, (N,)."""
+        return self.margin(perturbed) > 0
+
+    def clip(self, perturbed: Tensor) -> Tensor:
+        """Clip to the box, if there is one."""
+        return perturbed if self.box is None else torch.clamp(perturbed, *self.box)
+
+    def select(self, rows: Tensor) -> Batch:
+        """Return the batch of the given rows, for steps that draw no random numbers."""
+        return replace(self, inputs=self.inputs[rows], targets=self.targets[rows])
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an attack found on one batch.
+
+    ``at_thresholds`` holds the perturbed inputs for each threshold, ``smallest`` the smallest
+    adversarial found, or the clean input where none was found.
+    """
+
+    at_thresholds: list[Tensor]
+    smallest: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(ABC):
+    """An evaluation attack: its mathematics in a subclass, everything else here.
+
+    Attributes:
+        name: key in the registry and value of the table's ``attack`` column.
+        norm: norm of the ball, or the norm that is minimised.
+        reference: the paper that proposed the attack.
+        block: number of samples that share random numbers, where a library draws them for a batch
+            together; it replaces the batch size, so that results never depend on the latter.
+    """
+
+    kind: ClassVar[Literal["fixed", "minimal"]]
+    name: str
+    norm: Norm
+    reference: str
+    block: int | None = None
+
+    def run(
+        self,
+        network: nn.Module,
+        inputs: Tensor,
+        targets: Tensor,
+        epsilon: float,
+        *,
+        seed: int = 0,
+        batch_size: int = 32,
+        box: Box | None = None,
+    ) -> Tensor:
+        """Attack with one threshold.
+
+        Args:
+            network: maps normalised inputs to logits; in evaluation mode.
+            inputs: clean inputs (N, C, H, W), normalised float32.
+            targets: classes to move away from (N,).
+            epsilon: threshold in this attack's norm, normalised units, not negative.
+            seed: seed of all random numbers.
+            batch_size: samples at once; no influence on the result. On a CPU about 32 is fastest,
+                since larger activations leave its caches; a GPU wants hundreds.
+            box: lowest and highest inputs; no clipping if None.
+
+        Returns:
+            Perturbed inputs (N, C, H, W) within epsilon.
+
+        Raises:
+            ValueError: the threshold is negative or the network is in training mode.
+        """
+        if epsilon < 0:
+            raise ValueError(f"{self.name}: epsilon is negative: {epsilon}")
+        if epsilon == 0:
+            return inputs.clone()
+        batches = self.batches(network, inputs, targets, seed, batch_size, box)
+        return torch.cat([self.at_threshold(batch, epsilon) for batch in batches])
+
+    def batches(
+        self,
+        network: nn.Module,
+        inputs: Tensor,
+        targets: Tensor,
+        seed: int,
+        batch_size: int,
+        box: Box | None,
+    ) -> Iterator[Batch]:
+        """Split the samples into batches; raise ValueError for a network in training mode."""
+        if network.training:
+            raise ValueError(f"{self.name}: the network is in training mode")
+        attacked = network if box is None else BoxedNetwork(network, box).eval()
+        size = self.block or batch_size
+        if inputs.device.type == "cpu":
+            # convolutions of a CPU are up to twice as fast in this layout
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        for first in range(0, len(inputs), size):
+            part = slice(first, first + size)
+            yield Batch(attacked, inputs[part], targets[part], box, seed, first)
+
+    def at_threshold(self, batch: Batch, epsilon: float | Tensor) -> Tensor:
+        """Return perturbed inputs in the box, off the ball by no more than the attack itself is."""
+        perturbed = batch.clip(self.perturb(batch, epsilon))
+        return settle(batch.inputs, perturbed, per_sample(epsilon, batch.inputs), self.norm)
+
+    @abstractmethod
+    def perturb(self, batch: Batch, epsilon: float | Tensor) -> Tensor:
+        """Return perturbed inputs within epsilon, one number or one per sample (N,)."""
+
+    @abstractmethod
+    def find(self, batch: Batch, thresholds: Sequence[float], ceiling: float) -> Found:
+        """Attack at each threshold, and search the smallest adversarial up to the ceiling."""
+
+
+class MinimalAttack(Attack):
+    """An attack that itself searches the smallest adversarial perturbation."""
+
+    kind = "minimal"
+
+    @abstractmethod
+    def minimise(self, batch: Batch) -> Tensor:
+        """Return the smallest adversarials found, or anything not adversarial where none."""
+
+    def perturb(self, batch: Batch, epsilon: float | Tensor) -> Tensor:
+        """Return the smallest adversarial, clipped to the ball of radius epsilon."""
+        return self._into_ball(batch, self._smallest(batch), epsilon)
+
+    def find(self, batch: Batch, thresholds: Sequence[float], ceiling: float) -> Found:
+        """Search once, and clip what was found to the ball of each threshold."""
+        smallest = self._smallest(batch)
+        at = [
+            settle(batch.inputs, self._into_ball(batch, smallest, t), t, self.norm)
+            for t in thresholds
+        ]
+        for perturbed in at:
+            # what the clipping leaves adversarial is smaller still
+            smallest = smaller_of(batch, perturbed, smallest, self.norm)
+        too_far = norms(smallest - batch.inputs, self.norm) > ceiling
+        return Found(at, torch.where(too_far.view(-1, 1, 1, 1), batch.inputs, smallest))
+
+    def _smallest(self, batch: Batch) -> Tensor:
+        perturbed = batch.clip(self.minimise(batch))
+        # what lies on the boundary itself is pushed over it by at most a thousandth
+        for push in (1e-5, 1e-4, 1e-3):
+            pushed = batch.clip(batch.inputs + (1 + push) * (perturbed - batch.inputs))
+            claimed = batch.is_adversarial(perturbed)
+            perturbed = torch.where(claimed.view(-1, 1, 1, 1), perturbed, pushed)
+        claimed = batch.is_adversarial(perturbed) & ~batch.is_adversarial(batch.inputs)
+        return torch.where(claimed.view(-1, 1, 1, 1), perturbed, batch.inputs)
+
+    def _into_ball(self, batch: Batch, perturbed: Tensor, epsilon: float | Tensor) -> Tensor:
+        radius = per_sample(epsilon, batch.inputs)
+        perturbation = perturbed - batch.inputs
+        inside = norms(perturbation, self.norm).view(-1, 1, 1, 1) <= radius
+        projected = batch.inputs + project(perturbation, radius, self.norm)
+        return torch.where(inside, perturbed, projected)
+
+
+def norms(perturbation: Tensor, norm: Norm) -> Tensor:
+    """Return the norm per sample, (N,)."""
+    return l2_norm(perturbation) if norm == "l2" else perturbation.flatten(1).abs().amax(dim=1)
+
+
+def settle(inputs: Tensor, perturbed: Tensor, radius: float | Tensor, norm: Norm) -> Tensor:
+    """Undo the rounding of ``inputs + perturbation`` that leaves the ball, and nothing beyond.
+
+    Float32 inputs of size 3 are 2.4e-7 apart, which is much against a threshold of 1e-4. So
+    coordinates outside an l-inf ball, and all coordinates of a sample outside an l2 ball, move one
+    float towards the clean input.
+    """
+    radius = per_sample(radius, inputs) if isinstance(radius, float) else radius
+    size = (perturbed - inputs).abs()
+    if norm == "l2":
+        size = l2_norm(size).view(-1, 1, 1, 1)
+    return torch.where(size > radius, torch.nextafter(perturbed, inputs), perturbed)
+
+
+def smaller_of(batch: Batch, new: Tensor, old: Tensor, norm: Norm) -> Tensor:
+    """Keep per sample the smaller adversarial; clean inputs stand for none."""
+    new_size = norms(new - batch.inputs, norm)
+    old_size = norms(old - batch.inputs, norm)
+    claimed = batch.is_adversarial(new) & (new_size > 0)
+    better = claimed & ((old_size == 0) | (new_size < old_size))
+    return torch.where(better.view(-1, 1, 1, 1), new, old)

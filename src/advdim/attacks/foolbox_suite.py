@@ -1,0 +1,155 @@
+"""Adapters to the attacks of foolbox (Rauber et al., 2017).
+
+foolbox takes one threshold for all samples and one pair of scalar bounds. The adapters attack the
+*perturbation in units of its threshold*, ``z -> network(inputs + epsilon * z)``, from z = 0 with
+threshold 1: the same algorithm, but every sample may have its own threshold, and a pixel box with
+its channel-wise bounds is clipped inside the network.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import foolbox
+import torch
+from torch import Tensor, nn
+
+from advdim.attacks.base import Batch, MinimalAttack
+from advdim.attacks.fixed import FixedAttack, OneStepAttack
+from advdim.attacks.minimal import search_direction
+from advdim.attacks.pgd import per_sample
+
+MakeAttack = Callable[[], Any]
+
+
+class PerturbationNetwork(nn.Module):
+    """The network as a function of the perturbation in units of its threshold."""
+
+    def __init__(self, network: nn.Module, inputs: Tensor, radius: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.inputs = inputs
+        self.radius = radius
+
+    def forward(self, perturbation: Tensor) -> Tensor:
+        """Map perturbations (N, C, H, W) to the logits (N, K) of the perturbed inputs."""
+        return self.network(self.inputs + self.radius * perturbation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoolboxAttack(FixedAttack):
+    """A foolbox attack at a fixed threshold.
+
+    Attributes:
+        make: builds the foolbox attack.
+    """
+
+    make: MakeAttack
+
+    def perturb(self, batch: Batch, epsilon: float | Tensor) -> Tensor:
+        """Run the foolbox attack."""
+        radius = per_sample(epsilon, batch.inputs)
+        return batch.inputs + radius * unit_perturbation(self.make(), batch, radius)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoolboxOneStepAttack(OneStepAttack):
+    """A one-step foolbox attack: the step does not depend on the threshold.
+
+    Attributes:
+        make: builds the foolbox attack.
+    """
+
+    make: MakeAttack
+
+    def direction(self, batch: Batch) -> Tensor:
+        """Return foolbox's perturbation for threshold 1."""
+        return unit_perturbation(self.make(), batch, per_sample(1.0, batch.inputs))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoolboxMinimalAttack(MinimalAttack):
+    """A foolbox attack that minimises the perturbation.
+
+    Attributes:
+        make: builds the foolbox attack.
+    """
+
+    make: MakeAttack
+
+    def minimise(self, batch: Batch) -> Tensor:
+        """Run the foolbox attack."""
+        with library_randomness(batch):
+            criterion = foolbox.criteria.Misclassification(batch.targets)
+            return self.make().run(foolbox_model(batch.network, batch), batch.inputs, criterion)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundaryAttack(FoolboxMinimalAttack):
+    """The decision-based attack, started from the nearest sample with another prediction.
+
+    Uniform noise, foolbox's own start, has one prediction for most networks, and so starts no
+    attack on the samples of that class. A sample without a start is not attacked.
+    """
+
+    def minimise(self, batch: Batch) -> Tensor:
+        """Run foolbox's attack on the samples that have a start."""
+        starts = nearest_other(batch)
+        has_start = batch.is_adversarial(starts) & ~batch.is_adversarial(batch.inputs)
+        rows = has_start.nonzero().flatten()
+        result = batch.inputs.clone()
+        if len(rows):
+            part = batch.select(rows)
+            with library_randomness(batch):
+                result[rows] = self.make().run(
+                    foolbox_model(batch.network, batch),
+                    part.inputs,
+                    foolbox.criteria.Misclassification(part.targets),
+                    starting_points=starts[rows],
+                )
+        return result
+
+
+def nearest_other(batch: Batch) -> Tensor:
+    """Return for each sample the first crossing on the way to the nearest non-target sample."""
+    distances = torch.cdist(batch.inputs.flatten(1), batch.inputs.flatten(1))
+    with torch.no_grad():
+        predictions = batch.network(batch.inputs).argmax(dim=1)
+    same = predictions.unsqueeze(0) == batch.targets.unsqueeze(1)
+    nearest = distances.masked_fill(same, math.inf).argmin(dim=1)
+    directions = batch.inputs[nearest] - batch.inputs
+    scale = search_direction(batch, directions, 1.0, grid=16, ratio=1.1)
+    scale = torch.where(torch.isfinite(scale), scale, 0.0)
+    return batch.inputs + scale.view(-1, 1, 1, 1) * directions
+
+
+def unit_perturbation(attack: Any, batch: Batch, radius: Tensor) -> Tensor:
+    """Run a foolbox attack on the perturbation, with threshold 1."""
+    network = PerturbationNetwork(batch.network, batch.inputs, radius).eval()
+    criterion = foolbox.criteria.Misclassification(batch.targets)
+    with library_randomness(batch):
+        start = torch.zeros_like(batch.inputs)
+        return attack.run(foolbox_model(network, batch), start, criterion, epsilon=1.0)
+
+
+def foolbox_model(network: nn.Module, batch: Batch) -> foolbox.PyTorchModel:
+    """Wrap a network for foolbox, without bounds."""
+    return foolbox.PyTorchModel(
+        network.eval(), bounds=(-math.inf, math.inf), device=batch.inputs.device
+    )
+
+
+@contextmanager
+def library_randomness(batch: Batch) -> Iterator[None]:
+    """Seed the global random numbers that a library draws, restore them after, and silence it."""
+    device = batch.inputs.device
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed((batch.seed + batch.first) % 2**63)
+        yield

@@ -1,0 +1,83 @@
+"""Turn validation errors into sentences that name the key, the value and what is allowed."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from pydantic import BaseModel, ValidationError
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be run; the message says which key and what is allowed."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return a half-sentence that names the nearest known word, or all of them."""
+    known = sorted(known)
+    close = get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(known)}."
+
+
+def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
+    """Return one sentence per mistake; ``prefix`` is put before each key."""
+    mistakes = error.errors(include_url=False)
+    return "\n".join(_sentence(mistake, model, prefix) for mistake in mistakes)
+
+
+def _sentence(mistake: typing.Any, model: type[BaseModel], prefix: str) -> str:
+    location, siblings = _locate(mistake["loc"], model)
+    key, value = prefix + ".".join(location), mistake.get("input")
+    kind, context = mistake["type"], mistake.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"Config key {key!r} is unknown; {nearest(location[-1], siblings)}"
+    if kind == "missing":
+        return f"Config key {key!r} is missing."
+    if kind == "literal_error":
+        return f"Config key {key!r} is {value!r}; allowed are {context['expected']}."
+    if kind in {"union_tag_invalid", "union_tag_not_found"}:
+        field = "kind" if "kind" in str(context["discriminator"]) else "source"
+        if kind == "union_tag_not_found":
+            return f"Config key '{key}.{field}' is missing."
+        allowed = context["expected_tags"]
+        return f"Config key '{key}.{field}' is {context['tag']!r}; allowed are {allowed}."
+    reason = str(mistake["msg"]).removeprefix("Value error, ").rstrip(".")
+    shown = "" if isinstance(value, dict | list) or value is None else f" is {value!r}"
+    return f"Config key {key!r}{shown}: {reason[:1].lower()}{reason[1:]}."
+
+
+def _locate(parts: Iterable[object], model: type[BaseModel]) -> tuple[list[str], set[str]]:
+    """Return the key without pydantic's union tags, and the keys known beside its last part."""
+    location: list[str] = []
+    siblings: set[str] = set()
+    here: list[object] = [model]
+    for part in parts:
+        here = [branch for annotation in here for branch in _branches(annotation)]
+        models = [a for a in here if isinstance(a, type) and issubclass(a, BaseModel)]
+        containers = [a for a in here if typing.get_origin(a) in {dict, list}]
+        tagged = [m for m in models if len(models) > 1 and str(part) in _tags(m)]
+        if tagged:
+            here = list(tagged)
+            continue
+        location.append(str(part))
+        siblings = {name for m in models for name in m.model_fields}
+        fields = [m.model_fields[str(part)] for m in models if str(part) in m.model_fields]
+        here = [field.annotation for field in fields]
+        here += [typing.get_args(container)[-1] for container in containers]
+    return location, siblings
+
+
+def _branches(annotation: object) -> list[object]:
+    """Unwrap Annotated and unions down to models and containers."""
+    if isinstance(annotation, type) or typing.get_origin(annotation) in {dict, list, tuple}:
+        return [annotation]
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _branches(typing.get_args(annotation)[0])
+    return [b for argument in typing.get_args(annotation) for b in _branches(argument)]
+
+
+def _tags(model: type[BaseModel]) -> set[str]:
+    """Return the value of ``source`` or ``kind`` by which a union chooses this model."""
+    fields = (model.model_fields.get("source"), model.model_fields.get("kind"))
+    return {str(tag) for field in fields if field for tag in typing.get_args(field.annotation)}

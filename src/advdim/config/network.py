@@ -1,0 +1,142 @@
+"""Settings of a network, and what of its geometry can be checked without building it."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
+
+from advdim.config.base import Settings
+
+DILATION = re.compile(r"^\s*size\s*/\s*([1-9]\d*)\s*$")
+
+
+class Network(Settings):
+    """What all networks share."""
+
+    training: dict[str, Any] = Field({}, description="training settings that differ here")
+
+    def misfit(self, size: int) -> str | None:
+        """Return a sentence that says why images of this edge do not fit, or None."""
+        return None
+
+    def architecture(self) -> str:
+        """Return, as canonical JSON, what the network's function depends on."""
+        return self.canonical(exclude={"training"})
+
+
+class ConvolutionalNetwork(Network):
+    """Layers of padding, 3x3 convolution, optional 2x2 pool, batch norm, ReLU; then a head.
+
+    ``maxpool8`` and ``strided6`` (ICML 2019, Sections 4.2 and 4.1) are two of these.
+    """
+
+    kind: Literal["convolutional"] = "convolutional"
+    layers: PositiveInt
+    width: PositiveInt = 64
+    strides: list[PositiveInt] = Field([], description="one per layer; default: all 1")
+    pool: Literal["none", "max", "average", "strided"] = "none"
+    pool_after: list[PositiveInt] = Field([], description="layers followed by a 2x2 pool, from 1")
+    dilation: int | str = Field(1, description="a number of pixels, or 'size / 32'")
+    padding: Literal["reflect", "zeros", "circular"] = "reflect"
+    batch_norm: bool = True
+    head: Literal["linear", "global_max", "global_average"] = "linear"
+
+    @field_validator("dilation")
+    @classmethod
+    def _dilation_is_number_or_ratio(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and value >= 1:
+            return value
+        if isinstance(value, str) and DILATION.match(value):
+            return value
+        raise ValueError("must be a number of at least 1 or 'size / N'")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ConvolutionalNetwork:
+        if self.strides and len(self.strides) != self.layers:
+            raise ValueError(f"strides must list {self.layers} numbers, one per layer")
+        if any(layer > self.layers for layer in self.pool_after):
+            raise ValueError(f"pool_after must name layers from 1 to {self.layers}")
+        if bool(self.pool_after) != (self.pool != "none"):
+            raise ValueError("pool and pool_after go together: give both or neither")
+        return self
+
+    def layer_strides(self) -> list[int]:
+        """Return one stride per layer."""
+        return list(self.strides) or [1] * self.layers
+
+    def dilation_at(self, size: int) -> int:
+        """Return the dilation in pixels for images of this edge."""
+        if isinstance(self.dilation, int):
+            return self.dilation
+        match = DILATION.match(self.dilation)
+        assert match is not None
+        return max(1, size // int(match.group(1)))
+
+    def final_edge(self, size: int) -> int:
+        """Return the edge of the last feature map; raises ValueError where a layer does not fit."""
+        edge, dilation = size, self.dilation_at(size)
+        for layer, stride in enumerate(self.layer_strides(), start=1):
+            if self.padding == "reflect" and dilation >= edge:
+                raise ValueError(
+                    f"layer {layer} would pad a {edge}x{edge} map by {dilation} reflected pixels"
+                )
+            edge = (edge - 1) // stride + 1
+            if layer in self.pool_after:
+                if edge < 2:
+                    raise ValueError(f"the pool after layer {layer} would get a {edge}x{edge} map")
+                edge //= 2
+        return edge
+
+    def misfit(self, size: int) -> str | None:
+        """Check that the dilation divides, that pads and pools fit, and that the head does."""
+        if isinstance(self.dilation, str):
+            match = DILATION.match(self.dilation)
+            base = int(match.group(1)) if match else 1
+            if size % base:
+                return f"dilation is {self.dilation!r}, so sizes must be multiples of {base}"
+        try:
+            edge = self.final_edge(size)
+        except ValueError as misfit:
+            return str(misfit)
+        if self.head == "linear" and edge != 1:
+            return f"it ends in a {edge}x{edge} map and head 'linear' needs 1x1"
+        return None
+
+
+class ModuleNetwork(Network):
+    """A ``torch.nn.Module`` of one's own, by import path.
+
+    It is called as ``Class(channels=..., size=..., classes=..., **arguments)`` and must map
+    (N, channels, size, size) to logits (N, classes).
+    """
+
+    kind: Literal["module"]
+    module: str = Field(pattern=r"^[\w.]+:[A-Za-z_]\w*$", description="'package.module:Class'")
+    arguments: dict[str, Any] = {}
+    initialisation: Literal["own", "he"] = "own"
+
+    @field_validator("module")
+    @classmethod
+    def _importable(cls, value: str) -> str:
+        name = value.split(":")[0]
+        try:
+            found = importlib.util.find_spec(name) is not None
+        except ModuleNotFoundError:
+            found = False
+        if not found:
+            raise ValueError(f"module {name!r} cannot be found on the Python path")
+        return value
+
+
+def _kind(value: object) -> str:
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return str(kind or "convolutional")
+
+
+AnyNetwork = Annotated[
+    Annotated[ConvolutionalNetwork, Tag("convolutional")] | Annotated[ModuleNetwork, Tag("module")],
+    Discriminator(_kind),
+]

@@ -1,0 +1,182 @@
+"""A whole sweep: datasets, networks, training, methods and the experiments drawn from them."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from advdim.config.base import Epsilon, Name, Settings
+from advdim.config.data import TORCHVISION_NAMES, AnyDataset
+from advdim.config.explain import ConfigError, explain, nearest
+from advdim.config.network import AnyNetwork
+from advdim.config.training import Method, Methods, Training
+from advdim.figures.registry import FIGURES
+
+METHODS: tuple[Method, ...] = typing.get_args(Method)
+
+
+class Experiment(Settings):
+    """A named subset of cells: the product of its lists, and the figures drawn from it."""
+
+    dataset: str
+    network: str
+    sizes: list[PositiveInt] = Field(min_length=1)
+    methods: list[Method] = Field(["pgd_linf"], min_length=1)
+    epsilons: list[Epsilon] = Field([], description="strengths; 0 is the method 'none'")
+    epsilons_by_method: dict[Method, list[Epsilon]] = Field(
+        {}, description="strengths of the methods that have a grid of their own"
+    )
+    seeds: Annotated[
+        list[NonNegativeInt],
+        BeforeValidator(lambda value: list(range(value)) if isinstance(value, int) else value),
+        Field(min_length=1, description="seeds, or how many"),
+    ] = [0]
+    figures: list[str] = []
+
+    def epsilons_of(self, method: Method) -> list[str]:
+        """Return the strengths at which this experiment trains a method."""
+        return self.epsilons_by_method.get(method, self.epsilons)
+
+    @model_validator(mode="after")
+    def _every_method_has_strengths(self) -> Experiment:
+        without = [method for method in self.methods if not self.epsilons_of(method)]
+        if without:
+            raise ValueError(f"method {without[0]!r} has no strengths; give epsilons")
+        return self
+
+
+class FigureSettings(Settings):
+    """How every figure is drawn and saved."""
+
+    formats: list[typing.Literal["pdf", "png", "svg"]] = Field(["pdf", "png"], min_length=1)
+    dpi: PositiveInt = 150
+    font_size: float = Field(9.0, gt=0)
+    spline_smoothing: float = Field(200.0, ge=0, description="of Figure 2d, s, in percent squared")
+
+
+def _default_torchvision_name(datasets: object) -> object:
+    """Fill in ``name`` where the dataset's own key says it, as in ``cifar10``."""
+    if not isinstance(datasets, dict):
+        return datasets
+    filled = dict(datasets)
+    for key, block in datasets.items():
+        known = TORCHVISION_NAMES.get(str(key).replace("_", "").lower())
+        if isinstance(block, dict) and block.get("source") == "torchvision" and known:
+            filled[key] = {"name": known, **block}
+    return filled
+
+
+class Config(Settings):
+    """Everything that a sweep is made of."""
+
+    results: str = "results"
+    device: typing.Literal["auto", "cpu", "cuda"] = "auto"
+    threads: PositiveInt = Field(1, description="processor threads of one cell's training")
+    multiply_adds_per_second: float = Field(
+        1e10, gt=0, description="rate of one worker, from which a scheduler's time limits follow"
+    )
+    datasets: Annotated[dict[Name, AnyDataset], BeforeValidator(_default_torchvision_name)]
+    networks: dict[Name, AnyNetwork]
+    training: Training = Training()
+    methods: Methods = Methods()
+    experiments: dict[Name, Experiment] = Field(min_length=1)
+    figures: FigureSettings = FigureSettings()
+
+    def training_of(self, dataset: str, network: str) -> Training:
+        """Return the training settings of a cell: the network's win over the dataset's."""
+        merged = self.training.model_dump()
+        for overrides in (self.datasets[dataset].training, self.networks[network].training):
+            merged = _merge(merged, overrides)
+        return Training.model_validate(merged)
+
+    @model_validator(mode="after")
+    def _experiments_fit(self) -> Config:
+        problems = [
+            problem
+            for name, experiment in self.experiments.items()
+            for problem in _problems(self, name, experiment)
+        ]
+        if problems:
+            raise ConfigError("\n".join(dict.fromkeys(problems)))
+        return self
+
+
+def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    merged: dict[str, Any] = dict(base)
+    for key, value in overrides.items():
+        old = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            merged[key] = _merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _problems(config: Config, name: str, experiment: Experiment) -> list[str]:
+    """Return a sentence for whatever in an experiment is known to fail once it runs."""
+    key = f"experiments.{name}"
+    for block, known in (("dataset", config.datasets), ("network", config.networks)):
+        chosen = getattr(experiment, block)
+        if chosen not in known:
+            return [f"Config key '{key}.{block}' is {chosen!r}; {nearest(chosen, known)}"]
+    dataset, network = config.datasets[experiment.dataset], config.networks[experiment.network]
+    problems = [
+        f"Config key '{key}.figures' names {figure!r}; {nearest(figure, FIGURES)}"
+        for figure in experiment.figures
+        if figure not in FIGURES
+    ]
+    for size in experiment.sizes:
+        if misfit := network.misfit(size):
+            problems.append(
+                f"Config key '{key}.sizes' holds {size}, which network "
+                f"{experiment.network!r} cannot take: {misfit}."
+            )
+        edge = dataset.native_edge
+        if edge and size > edge and size % edge:
+            problems.append(
+                f"Config key '{key}.sizes' holds {size}, but dataset {experiment.dataset!r} has "
+                f"{edge}-pixel images: larger sizes must be multiples of {edge}."
+            )
+    if missing := dataset.missing():
+        problems.append(f"Config key 'datasets.{experiment.dataset}': {missing}.")
+    for owner in (f"datasets.{experiment.dataset}", f"networks.{experiment.network}"):
+        overrides = (dataset if owner.startswith("datasets") else network).training
+        try:
+            Training.model_validate(_merge(config.training.model_dump(), overrides))
+        except ValidationError as error:
+            problems.append(explain(error, Training, prefix=f"{owner}.training."))
+    return problems
+
+
+def load(raw: Mapping[str, Any]) -> Config:
+    """Check a configuration and fill in its defaults.
+
+    Raises ConfigError with one sentence per mistake: the key, the value, and what is allowed.
+    """
+    try:
+        return Config.model_validate(dict(raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, ConfigError):
+            raise ConfigError(str(cause)) from None
+        raise ConfigError(explain(error, Config)) from None
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of the configuration, for editors and documentation."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Config.model_json_schema(),
+        "title": "advdim configuration",
+    }

@@ -1,0 +1,82 @@
+"""Settings of training, of its methods, and of the measurements taken during it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from advdim.config.base import Settings
+
+Method = Literal["none", "grad_l1", "grad_l2", "aug_linf", "aug_l2", "pgd_linf", "cross_lipschitz"]
+BatchNormMode = Literal["train", "eval"]
+Units = Literal["normalised", "pixel"]
+
+
+class PenaltySettings(Settings):
+    """A gradient penalty has nothing to set beside its strength."""
+
+
+class AugmentationMethodSettings(Settings):
+    """One-step adversarial augmentation (ICML 2019, Eq. 5)."""
+
+    batch_norm_during_attack: BatchNormMode = "train"
+
+
+class PgdMethodSettings(Settings):
+    """PGD training (ICML 2019, Section 4.1): text .2 epsilon a step, code epsilon / (.75 * 7)."""
+
+    steps: PositiveInt = 7
+    relative_step: PositiveFloat = Field(1 / (0.75 * 7), description="step over epsilon")
+    random_start: bool = True
+    batch_norm_during_attack: BatchNormMode = "train"
+
+
+class Methods(Settings):
+    """The settings of each method; a cell depends on those of its own method only."""
+
+    none: PenaltySettings = PenaltySettings()
+    grad_l1: PenaltySettings = PenaltySettings()
+    grad_l2: PenaltySettings = PenaltySettings()
+    aug_linf: AugmentationMethodSettings = AugmentationMethodSettings()
+    aug_l2: AugmentationMethodSettings = AugmentationMethodSettings()
+    pgd_linf: PgdMethodSettings = PgdMethodSettings()
+    cross_lipschitz: PenaltySettings = PenaltySettings()
+
+
+class Measurement(Settings):
+    """What is measured, and the l-inf PGD attack with which it is (ICML 2019, Section 4.2)."""
+
+    every: PositiveInt = Field(10, description="epochs between two measurements")
+    summary_epochs: PositiveInt = Field(20, description="last epochs, each measured, summarised")
+    epsilon: float = Field(0.004, ge=0, description="l-inf threshold of the test attack")
+    epsilon_units: Units = "normalised"
+    steps: PositiveInt = 10
+    relative_step: PositiveFloat = Field(1 / 7.5, description="step over epsilon")
+    random_start: bool = False
+    tie_noise: float = Field(1e-4, ge=0, description="uniform noise, normalised, breaks ties")
+    batch_size: PositiveInt = 256
+    images: PositiveInt | None = Field(None, description="per split; default: the whole test set")
+
+
+class Training(Settings):
+    """The optimiser, its schedule, and the measurements (PROTOCOL of both sections)."""
+
+    epochs: PositiveInt = 200
+    batch_size: int = Field(128, ge=2)
+    learning_rate: PositiveFloat = 0.01
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    halve_every: PositiveInt = Field(30, description="epochs between two learning-rate halvings")
+    reload_best: bool = Field(True, description="at a halving, go back to the best validation net")
+    epsilon_units: Units = "normalised"
+    precision: Literal["float32"] = "float32"
+    measurement: Measurement = Measurement()
+
+    def measured(self, epoch: int) -> bool:
+        """Tell whether this epoch is measured: the first, every k-th, and each of the last."""
+        return epoch % self.measurement.every == 0 or self.summarised(epoch)
+
+    def summarised(self, epoch: int) -> bool:
+        """Tell whether this epoch is one of the last, over which statistics are taken."""
+        return epoch >= max(0, self.epochs - self.measurement.summary_epochs)

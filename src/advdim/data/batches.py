@@ -1,0 +1,80 @@
+"""Batches made on the device: small uint8 pixels in, normalised and replicated inputs out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+
+from advdim.config.data import Augmentation
+from advdim.data.pixels import Pixels
+from advdim.data.resize import replicate
+
+
+class Batches:
+    """The images of one split on a device, in the order and augmentation that is asked for."""
+
+    def __init__(self, pixels: Pixels, split: str, device: torch.device | str = "cpu") -> None:
+        self.images = pixels.images[split].to(device)
+        self.labels = pixels.labels[split].to(device)
+        self.normalisation = pixels.normalisation
+        self.factor = pixels.factor
+        self.pixel_edge = pixels.pixel_edge
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def shuffled(
+        self, batch_size: int, augmentation: Augmentation, random: torch.Generator
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield one epoch of augmented (inputs, labels) in an order drawn from ``random``.
+
+        ``random`` lives on the processor, so an epoch is the same on every device. A last batch of
+        a single image is left out: batch norm has no variance there.
+        """
+        order = torch.randperm(len(self), generator=random).to(self.labels.device)
+        for rows in order.split(batch_size):
+            if len(rows) > 1:
+                images = augment(self.images[rows], augmentation, random, self.pixel_edge)
+                yield self._inputs(images), self.labels[rows]
+
+    def ordered(
+        self, batch_size: int, limit: int | None = None
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield (inputs, labels) in stored order, without augmentation, at most ``limit``."""
+        count = len(self) if limit is None else min(limit, len(self))
+        for start in range(0, count, batch_size):
+            stop = min(start + batch_size, count)
+            yield self._inputs(self.images[start:stop]), self.labels[start:stop]
+
+    def _inputs(self, images: torch.Tensor) -> torch.Tensor:
+        small = self.normalisation.apply(images.float() / 255)
+        return replicate(small, self.factor).contiguous(memory_format=torch.channels_last)
+
+
+def augment(
+    images: torch.Tensor, augmentation: Augmentation, random: torch.Generator, pixel_edge: int
+) -> torch.Tensor:
+    """Crop at random after zero padding, then flip at random; (N, C, H, W) in and out.
+
+    Offsets are whole original pixels, each ``pixel_edge`` stored pixels wide, so that augmenting
+    before replication and after it are the same.
+    """
+    count, _, height, width = images.shape
+    device = images.device
+    if augmentation.crop_padding:
+        padding = augmentation.crop_padding * pixel_edge
+        offsets = torch.randint(
+            0, 2 * augmentation.crop_padding + 1, (2, count, 1), generator=random
+        ).to(device)
+        rows = offsets[0] * pixel_edge + torch.arange(height, device=device)
+        columns = offsets[1] * pixel_edge + torch.arange(width, device=device)
+        padded = F.pad(images, (padding, padding, padding, padding))
+        which = torch.arange(count, device=device)[:, None, None]
+        images = padded.permute(0, 2, 3, 1)[which, rows[:, :, None], columns[:, None, :]]
+        images = images.permute(0, 3, 1, 2)
+    if augmentation.flip:
+        flipped = torch.randint(0, 2, (count,), generator=random).bool().to(device)
+        images = torch.where(flipped[:, None, None, None], images.flip(-1), images)
+    return images

@@ -1,0 +1,180 @@
+"""The stored pixels of one (dataset, size): a safetensors file that says how it was made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from advdim.config.data import AnyDataset
+from advdim.data.resize import replicate, replication_factor, shrink
+from advdim.data.sources import DataError, Images, open_source
+from advdim.files import atomic
+from advdim.streams import stream_seed
+from advdim.units import Normalisation
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Images of one dataset at one size.
+
+    ``images[split]`` is uint8 (N, C, edge, edge) with ``edge * factor == size``: where the size is
+    an exact replication, the small pixels are kept and replicated when they are used.
+    ``pixel_edge`` is the edge of an original pixel within the stored images: 1 unless the
+    replication was carried out already.
+    """
+
+    images: dict[str, torch.Tensor]
+    labels: dict[str, torch.Tensor]
+    class_names: list[str]
+    normalisation: Normalisation
+    factor: int
+    pixel_edge: int = 1
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return int(self.images["train"].shape[1])
+
+    @property
+    def size(self) -> int:
+        """Edge of the images that a network sees, in pixels."""
+        return int(self.images["train"].shape[-1]) * self.factor
+
+    @property
+    def dimension(self) -> int:
+        """The input dimension ``d = channels * size * size``."""
+        return self.channels * self.size**2
+
+    def materialised(self) -> Pixels:
+        """Return the same images with the replication carried out."""
+        images = {split: replicate(pixels, self.factor) for split, pixels in self.images.items()}
+        edge = self.pixel_edge * self.factor
+        return Pixels(images, self.labels, self.class_names, self.normalisation, 1, edge)
+
+
+def prepare(dataset: AnyDataset, name: str, size: int) -> tuple[Pixels, str]:
+    """Decode, choose, resize and split a dataset; return its pixels and what the resizing was.
+
+    The choice of images and the validation split depend on the dataset's name alone, so they are
+    the same at every size and for every cell.
+    """
+    sources = open_source(dataset)
+    chosen = {
+        "train": _subset(name, "train", sources["train"], dataset.train_images),
+        "test": _subset(name, "test", sources["test"], dataset.test_images),
+    }
+    held_out = max(1, round(len(chosen["train"]) * dataset.validation_fraction))
+    if held_out >= len(chosen["train"]):
+        raise DataError(f"Dataset {name!r} has too few training images to hold any out.")
+    rows = {
+        "train": chosen["train"][held_out:],
+        "validation": chosen["train"][:held_out],
+        "test": chosen["test"],
+    }
+    first = sources["train"][0].shape
+    square = first[1] == first[2]
+    factor = (replication_factor(first[1], size) if square else None) or 1
+    if factor == 1 and size > min(first[1:]):
+        raise DataError(
+            f"Dataset {name!r} has images of {first[2]}x{first[1]} pixels: size {size} is no "
+            "multiple, and only whole multiples can be reached by copying pixels."
+        )
+    images, labels = {}, {}
+    for split, indices in rows.items():
+        source = sources["test" if split == "test" else "train"]
+        images[split] = _stack(name, source, indices, size // factor)
+        labels[split] = torch.from_numpy(source.labels[indices])
+    normalisation = (
+        Normalisation(dataset.normalisation.mean, dataset.normalisation.std)
+        if dataset.normalisation
+        else _measured_normalisation(images["train"])
+    )
+    channels = images["train"].shape[1]
+    if len(normalisation.mean) != channels:
+        raise DataError(
+            f"Config key 'datasets.{name}.normalisation' has {len(normalisation.mean)} values "
+            f"per statistic, but the images have {channels} channels."
+        )
+    pixels = Pixels(images, labels, sources["train"].class_names, normalisation, factor)
+    return pixels, _describe_resizing(first, size, factor)
+
+
+def _subset(name: str, split: str, images: Images, limit: int | None) -> np.ndarray:
+    """Return a fixed random order of a split's images, cut at ``limit``."""
+    random = np.random.default_rng(stream_seed(name, split, "subset"))
+    return random.permutation(len(images))[:limit]
+
+
+def _stack(name: str, source: Images, indices: np.ndarray, edge: int) -> torch.Tensor:
+    first = shrink(source[int(indices[0])], edge)
+    stacked = np.empty((len(indices), first.shape[0], edge, edge), dtype=np.uint8)
+    for row, index in enumerate(indices):
+        try:
+            stacked[row] = shrink(source[int(index)], edge)
+        except DataError as error:
+            raise DataError(f"Dataset {name!r}, image {index}: {error}") from error
+    return torch.from_numpy(stacked)
+
+
+def _measured_normalisation(images: torch.Tensor) -> Normalisation:
+    mean, std = [], []
+    for channel in images.unbind(1):
+        values = channel.double() / 255
+        mean.append(round(float(values.mean()), 4))
+        std.append(max(round(float(values.std()), 4), 1e-4))
+    return Normalisation(tuple(mean), tuple(std))
+
+
+def _describe_resizing(original: tuple[int, ...], size: int, factor: int) -> str:
+    _, height, width = original
+    if factor > 1:
+        return f"replication by {factor}"
+    if height == width == size:
+        return "identity"
+    if height == width and height % size == 0:
+        return f"area averaging by {height // size}"
+    return "antialiased bilinear, centre crop"
+
+
+def save_pixels(path: str | Path, pixels: Pixels, provenance: dict[str, object]) -> None:
+    """Write the pixels atomically, with class names and provenance in the metadata."""
+    tensors = {f"{split}.images": t.contiguous() for split, t in pixels.images.items()}
+    tensors |= {f"{split}.labels": t.contiguous() for split, t in pixels.labels.items()}
+    description = {
+        "class_names": pixels.class_names,
+        "normalisation": {"mean": pixels.normalisation.mean, "std": pixels.normalisation.std},
+        "factor": pixels.factor,
+        "pixel_edge": pixels.pixel_edge,
+        "provenance": provenance,
+    }
+    with atomic(path) as temporary:
+        save_file(tensors, temporary, metadata={"advdim": json.dumps(description, sort_keys=True)})
+
+
+def load_pixels(path: str | Path) -> Pixels:
+    """Read what ``save_pixels`` wrote; raises DataError where the file is damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            description = json.loads(file.metadata()["advdim"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, TypeError) as error:
+        raise DataError(
+            f"Pixel file {str(path)!r} cannot be read ({error}); delete it and run again."
+        ) from error
+    statistics = description["normalisation"]
+    return Pixels(
+        images={split: tensors[f"{split}.images"] for split in SPLITS},
+        labels={split: tensors[f"{split}.labels"] for split in SPLITS},
+        class_names=description["class_names"],
+        normalisation=Normalisation(tuple(statistics["mean"]), tuple(statistics["std"])),
+        factor=description["factor"],
+        pixel_edge=description["pixel_edge"],
+    )

@@ -1,0 +1,138 @@
+"""The look of every figure: colours of methods, labels of measures, and how a figure is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+from advdim.config.sweep import FigureSettings
+from advdim.files import atomic
+
+Colour = tuple[float, float, float]
+_PALETTE = sns.color_palette("colorblind")
+METHOD_COLOURS = {
+    "none": "black",
+    "grad_l1": _PALETTE[0],
+    "grad_l2": _PALETTE[9],
+    "aug_linf": _PALETTE[1],
+    "aug_l2": _PALETTE[8],
+    "pgd_linf": _PALETTE[2],
+    "cross_lipschitz": _PALETTE[4],
+}
+METHOD_MARKERS = {
+    "none": "*",
+    "grad_l1": "o",
+    "grad_l2": "s",
+    "aug_linf": "v",
+    "aug_l2": "^",
+    "pgd_linf": "D",
+    "cross_lipschitz": "X",
+}
+METHOD_LABELS = {
+    "none": "no regularisation",
+    "grad_l1": r"gradient penalty, $\ell_1$",
+    "grad_l2": r"gradient penalty, $\ell_2$",
+    "aug_linf": r"adversarial augmentation, $\ell_\infty$",
+    "aug_l2": r"adversarial augmentation, $\ell_2$",
+    "pgd_linf": r"PGD, $\ell_\infty$",
+    "cross_lipschitz": "cross-Lipschitz",
+}
+LABELS = {
+    "grad_l1": r"$\mathbb{E}\,\|\partial_x L\|_1$",
+    "grad_l2": r"$\mathbb{E}\,\|\partial_x L\|_2$",
+    "grad_l1_untied": r"$\mathbb{E}\,\|\partial_x L\|_1$, ties broken",
+    "grad_nonzero": "non-zero gradient coordinates (%)",
+    "vulnerability": "adversarial vulnerability (%)",
+    "accuracy": "accuracy (%)",
+    "epsilon": r"regularisation strength $\epsilon_\infty = \epsilon_p\, d^{-1/p}$",
+    "root_dimension": r"$\sqrt{d}$",
+}
+LEGEND: dict[str, Any] = {"frameon": False, "fontsize": "small", "title_fontsize": "small"}
+PERCENTAGES = {"vulnerability", "accuracy", "adversarial_accuracy", "grad_nonzero"}
+
+
+def panels(rows: int, columns: int, settings: FigureSettings) -> tuple[Figure, list[Axes]]:
+    """Return a figure of rows x columns panels, lettered a, b, c, ..., as a flat list."""
+    sns.set_theme(style="ticks", rc={"font.size": settings.font_size, "pdf.fonttype": 42})
+    for text in ("axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"):
+        mpl.rcParams[text] = settings.font_size
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(3.5 * columns, 2.9 * rows), squeeze=False, layout="constrained"
+    )
+    axes = list(grid.flat)
+    for letter, axis in zip("abcdefghijkl", axes, strict=False):
+        axis.set_title(letter, loc="left", fontweight="bold", fontsize=settings.font_size + 1)
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def scaled(values: pd.Series, measure: str) -> pd.Series:
+    """Return a measure as it stands on axes: fractions in percent."""
+    return values * 100 if measure in PERCENTAGES else values
+
+
+def sequential(values: Iterable[Any]) -> dict[Any, Colour]:
+    """Return a colour for each of some ordered values, from dark to light."""
+    ordered = sorted(set(values))
+    return dict(zip(ordered, sns.color_palette("viridis", len(ordered)), strict=True))
+
+
+def strength_positions(strengths: Sequence[float]) -> dict[float, float]:
+    """Return positions on a logarithmic axis; 0 stands half a decade left of the smallest."""
+    positive = sorted({s for s in strengths if s > 0})
+    zero = positive[0] / 10**0.5 if positive else 1.0
+    return {0.0: zero, **{s: s for s in positive}}
+
+
+def strength_axis(axis: Axes, positions: dict[float, float], label: str) -> None:
+    """Make the x-axis logarithmic, with decades marked and 0 at its own place."""
+    axis.set_xscale("log")
+    axis.set_xlabel(label)
+    exponents = [np.log10(s) for s in positions if s > 0]
+    low, high = (np.floor(min(exponents)), np.ceil(max(exponents))) if exponents else (0, 0)
+    decades = [10.0**e for e in np.arange(low, high + 1) if 10.0**e > positions[0.0] * 1.2]
+    decades = [d for d in decades if d <= max(positions.values()) * 1.5]
+    axis.xaxis.set_major_locator(FixedLocator([positions[0.0], *decades]))
+    axis.xaxis.set_major_formatter(FixedFormatter(["0", *(f"{d:g}" for d in decades)]))
+    axis.xaxis.set_minor_locator(NullLocator())
+
+
+def say_empty(axis: Axes, reason: str) -> None:
+    """Write into a panel why it shows nothing."""
+    axis.text(0.5, 0.5, reason, transform=axis.transAxes, ha="center", va="center", color="0.4")
+
+
+def note_diverged(figure: Figure, cells: pd.DataFrame) -> None:
+    """Name the cells that diverged at the foot of a figure: a failure is a result."""
+    diverged = cells[cells["status"] == "diverged"]
+    if len(diverged):
+        names = [
+            f"{row.method} {row.epsilon:g} at {row.size} px, seed {row.seed}"
+            for row in diverged.itertuples()
+        ]
+        shown = "; ".join(names[:4]) + (" ..." if len(names) > 4 else "")
+        figure.text(0.01, -0.02, f"Diverged, not shown: {len(names)} ({shown})", color="firebrick")
+
+
+def save(figure: Figure, path: str | Path, settings: FigureSettings) -> None:
+    """Save a figure atomically in the format of the path's suffix; close it elsewhere."""
+    suffix = Path(path).suffix[1:]
+    # No date in the file: the same table gives the same bytes.
+    metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[suffix]
+    with atomic(path) as temporary:
+        figure.savefig(
+            temporary, format=suffix, dpi=settings.dpi, metadata=metadata, bbox_inches="tight"
+        )

@@ -1,0 +1,48 @@
+"""Atomic writes: a file is complete under its name, or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+class DiskFullError(OSError):
+    """There is no space left for a file; the message names it."""
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it on success, remove it on failure."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, target)
+    except Exception as error:
+        if _is_full(error):
+            raise DiskFullError(
+                f"The disk is full: {str(target)!r} cannot be written. Free some space and run "
+                "again; nothing that was computed before is lost."
+            ) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _is_full(error: Exception) -> bool:
+    # safetensors and pyarrow wrap the system's error in their own.
+    return getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+
+
+def write_json(path: str | Path, content: dict[str, Any]) -> None:
+    """Write a JSON document atomically, keys sorted."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")

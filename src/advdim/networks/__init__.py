@@ -1,0 +1,1 @@
+"""The papers' networks, one's own, and how they are initialised and stored."""

@@ -1,0 +1,49 @@
+"""The papers' convolutional networks: same layers and parameter count at every input size."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from advdim.config.network import ConvolutionalNetwork
+
+
+def convolutional(
+    settings: ConvolutionalNetwork, channels: int, size: int, classes: int
+) -> nn.Sequential:
+    """Build the network for (N, channels, size, size) inputs and (N, classes) logits.
+
+    A layer is: padding of width = dilation, 3x3 convolution with bias, the 2x2 pool if any, batch
+    norm, ReLU (ICML 2019, Section 4). ``strided6`` and ``maxpool8`` are settings of it.
+    """
+    dilation, layers = settings.dilation_at(size), nn.Sequential()
+    for number, stride in enumerate(settings.layer_strides(), start=1):
+        layers.append(
+            nn.Conv2d(
+                channels,
+                settings.width,
+                kernel_size=3,
+                stride=stride,
+                padding=dilation,
+                dilation=dilation,
+                padding_mode=settings.padding,
+            )
+        )
+        channels = settings.width
+        if number in settings.pool_after:
+            layers.append(_pool(settings.pool, settings.width))
+        if settings.batch_norm:
+            layers.append(nn.BatchNorm2d(settings.width))
+        layers.append(nn.ReLU())
+    if settings.head == "global_max":
+        layers.append(nn.AdaptiveMaxPool2d(1))
+    elif settings.head == "global_average":
+        layers.append(nn.AdaptiveAvgPool2d(1))
+    return layers.append(nn.Flatten()).append(nn.Linear(settings.width, classes))
+
+
+def _pool(kind: str, width: int) -> nn.Module:
+    if kind == "max":
+        return nn.MaxPool2d(2)
+    if kind == "average":
+        return nn.AvgPool2d(2)
+    return nn.Conv2d(width, width, kernel_size=2, stride=2)

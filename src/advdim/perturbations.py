@@ -1,0 +1,73 @@
+"""Loss gradients with respect to the input, and the perturbations built from them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def per_sample_loss(
+    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
+    """Return the cross-entropy of each sample, shape (N,), in nats."""
+    return F.cross_entropy(network(inputs), targets, reduction="none")
+
+
+def loss_gradient(
+    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (logits, gradient): the gradient of each sample's own loss, shaped like ``inputs``.
+
+    The losses are summed, not averaged, so each row is the gradient dL/dx of one sample (ICML
+    2019, Eq. 2). No gradient of the weights is computed.
+    """
+    variable = inputs.detach().requires_grad_()
+    logits = network(variable)
+    loss = F.cross_entropy(logits, targets, reduction="sum")
+    (gradient,) = torch.autograd.grad(loss, variable)
+    return logits.detach(), gradient
+
+
+def norms(gradient: torch.Tensor, order: float) -> torch.Tensor:
+    """Return the l-``order`` norm of each sample, shape (N,)."""
+    return torch.linalg.vector_norm(gradient.flatten(1), ord=order, dim=1)
+
+
+def one_step(gradient: torch.Tensor, epsilon: float, p: float) -> torch.Tensor:
+    """Return the perturbation that maximises ``gradient . delta`` in the l-p ball, p in {2, inf}.
+
+    ``epsilon`` is the radius of the ball itself. Where the gradient is 0 so is the perturbation.
+    """
+    if math.isinf(p):
+        return epsilon * gradient.sign()
+    length = norms(gradient, 2).clamp_min(torch.finfo(gradient.dtype).tiny)
+    return epsilon * gradient / length.view(-1, 1, 1, 1)
+
+
+def pgd_linf(
+    network: nn.Module,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    epsilon: float,
+    *,
+    steps: int,
+    relative_step: float,
+    random: torch.Generator | None = None,
+) -> torch.Tensor:
+    """Return the l-inf perturbation after ``steps`` projected sign-gradient ascent steps.
+
+    ``relative_step`` is the step over ``epsilon``; with ``random`` the start is uniform in the
+    ball (Madry et al. 2018). There is no clipping to the pixel box: Definition 1 has none.
+    """
+    if random is None:
+        delta = torch.zeros_like(inputs)
+    else:
+        noise = torch.rand(inputs.shape, generator=random, device=random.device)
+        delta = torch.empty_like(inputs).copy_((2 * noise - 1) * epsilon)
+    for _ in range(steps):
+        _, gradient = loss_gradient(network, inputs + delta, targets)
+        delta = delta.add(gradient.sign_(), alpha=relative_step * epsilon).clamp_(-epsilon, epsilon)
+    return delta

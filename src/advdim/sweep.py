@@ -1,0 +1,98 @@
+"""From experiments to the table of cells, and from a cell to its paths."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+from advdim.config.base import canonical_epsilon
+from advdim.config.sweep import Config
+
+IDENTITY = ("dataset", "network", "size", "method", "epsilon", "seed")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One trained network, identified by these six values and by nothing else."""
+
+    dataset: str
+    network: str
+    size: int
+    method: str
+    epsilon: str
+    seed: int
+
+    @classmethod
+    def from_wildcards(cls, wildcards: object) -> Cell:
+        """Read a cell from an object with the six identity attributes as strings."""
+        values = {key: getattr(wildcards, key) for key in IDENTITY}
+        values |= {"size": int(values["size"]), "seed": int(values["seed"])}
+        return cls(**{**values, "epsilon": canonical_epsilon(values["epsilon"])})
+
+    @property
+    def directory(self) -> str:
+        """The cell's Hive partition, relative to the folder of all cells."""
+        return "/".join(f"{key}={value}" for key, value in asdict(self).items())
+
+    def columns(self) -> dict[str, str | int | float]:
+        """Return the six identity columns as they stand in tables."""
+        return {**asdict(self), "epsilon": float(self.epsilon)}
+
+
+def experiment_cells(config: Config, name: str) -> Iterator[Cell]:
+    """Yield the cells of one experiment, each once; strength 0 is the method ``none``."""
+    experiment = config.experiments[name]
+    seen: set[Cell] = set()
+    for size in experiment.sizes:
+        for method in experiment.methods:
+            for epsilon in experiment.epsilons_of(method):
+                trained = "none" if epsilon == "0" else method
+                strength = "0" if trained == "none" else epsilon
+                for seed in experiment.seeds:
+                    cell = Cell(
+                        experiment.dataset, experiment.network, size, trained, strength, seed
+                    )
+                    if cell not in seen:
+                        seen.add(cell)
+                        yield cell
+
+
+def experiments_by_cell(config: Config) -> dict[Cell, list[str]]:
+    """Return every cell of the sweep once, with the names of the experiments that use it."""
+    experiments: dict[Cell, list[str]] = {}
+    for name in config.experiments:
+        for cell in experiment_cells(config, name):
+            experiments.setdefault(cell, []).append(name)
+    return experiments
+
+
+def cell_table(config: Config) -> pd.DataFrame:
+    """Return the table of cells: one row each, the six identity columns."""
+    cells = experiments_by_cell(config)
+    return pd.DataFrame([asdict(cell) for cell in cells], columns=list(IDENTITY))
+
+
+def training_settings(config: Config, cell: Cell) -> str:
+    """Return, as canonical JSON, every setting that the cell's result depends on.
+
+    Only the cell's own dataset, network and method enter, so that editing one method's settings
+    retrains that method's cells and no others.
+    """
+    dataset, network = config.datasets[cell.dataset], config.networks[cell.network]
+    settings = {
+        "pixels": json.loads(dataset.pixel_settings()),
+        "augmentation": dataset.augmentation.model_dump(mode="json"),
+        "network": json.loads(network.architecture()),
+        "training": config.training_of(cell.dataset, cell.network).model_dump(mode="json"),
+        "method": getattr(config.methods, cell.method).model_dump(mode="json"),
+    }
+    return json.dumps(settings, sort_keys=True)
+
+
+def digest(text: str) -> str:
+    """Return a short hash of a text, as recorded beside results."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

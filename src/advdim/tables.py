@@ -1,0 +1,171 @@
+"""The tables: one declared schema each, with unit and meaning, and the way from cells to them.
+
+Column names are declared here and nowhere else. Fractions are in [0, 1]; gradient norms are in
+nats per normalised unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from advdim.files import atomic
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: name, Arrow type, unit and meaning."""
+
+    name: str
+    type: pa.DataType
+    unit: str
+    meaning: str
+
+    def field(self) -> pa.Field:
+        """Return the Arrow field with unit and meaning in its metadata."""
+        return pa.field(self.name, self.type, metadata={"unit": self.unit, "meaning": self.meaning})
+
+
+TEXT, WHOLE, REAL, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+IDENTITY_COLUMNS = (
+    Column("dataset", TEXT, "", "dataset name in the configuration"),
+    Column("network", TEXT, "", "network name in the configuration"),
+    Column("size", WHOLE, "pixels", "edge of the input image"),
+    Column("method", TEXT, "", "training regulariser"),
+    Column("epsilon", REAL, "normalised units", "regularisation strength epsilon_inf"),
+    Column("seed", WHOLE, "", "seed of the cell's random streams"),
+)
+MEASURE_COLUMNS = (
+    Column("accuracy", REAL, "fraction", "share of correct predictions, before attack"),
+    Column("loss", REAL, "nats", "mean cross-entropy"),
+    Column("grad_l1", REAL, "nats per normalised unit", "E||dL/dx||_1 at the image"),
+    Column("grad_l2", REAL, "nats per normalised unit", "E||dL/dx||_2 at the image"),
+    Column("grad_l1_untied", REAL, "nats per normalised unit", "E||dL/dx||_1, ties broken"),
+    Column("grad_l2_untied", REAL, "nats per normalised unit", "E||dL/dx||_2, ties broken"),
+    Column("grad_nonzero", REAL, "fraction", "share of gradient coordinates that are not 0"),
+    Column("vulnerability", REAL, "fraction", "share of predictions that the attack changes"),
+    Column("damage", REAL, "nats", "mean increase of the loss under the attack"),
+    Column("adversarial_accuracy", REAL, "fraction", "share of correct predictions under attack"),
+)
+EPOCH_COLUMNS = (
+    Column("epoch", WHOLE, "", "from 0; -1 is at initialisation, after one batch-norm pass"),
+    Column("split", TEXT, "", "train or test"),
+    *MEASURE_COLUMNS,
+    Column("learning_rate", REAL, "", "learning rate of the epoch"),
+    Column("seconds", REAL, "s", "training time so far"),
+    Column("summarised", FLAG, "", "one of the last epochs, over which statistics are taken"),
+)
+SAMPLE_COLUMNS = (
+    Column("split", TEXT, "", "train or test"),
+    Column("sample", WHOLE, "", "index in the stored split"),
+    Column("label", WHOLE, "", "true class"),
+    Column("prediction", WHOLE, "", "predicted class, before attack"),
+    Column("loss", REAL, "nats", "cross-entropy"),
+    Column("grad_l1", REAL, "nats per normalised unit", "||dL/dx||_1"),
+    Column("grad_l2", REAL, "nats per normalised unit", "||dL/dx||_2"),
+)
+RUN_COLUMNS = (
+    Column("experiments", pa.list_(pa.field("element", TEXT)), "", "experiments that use the cell"),
+    Column("status", TEXT, "", "done, diverged or failed"),
+    Column("dimension", WHOLE, "", "d = channels * size * size"),
+    Column("first_order_factor", REAL, "", "of epsilon_p E||dL/dx||_q in the training objective"),
+    Column("attack_epsilon", REAL, "normalised units", "l-inf threshold of the test attack"),
+    Column("epochs", WHOLE, "", "epochs trained"),
+    Column("seconds", REAL, "s", "training and measuring time"),
+    Column("device", TEXT, "", "hardware the cell was trained on"),
+    Column("precision", TEXT, "", "arithmetic of training"),
+    Column("versions", TEXT, "", "versions of Python and the libraries, as JSON"),
+    Column("commit", TEXT, "", "git commit of the code"),
+    Column("training_code", TEXT, "", "hash of the training code"),
+    Column("config_hash", TEXT, "", "hash of the settings that the cell depends on"),
+)
+QUANTILES = {"median": 0.5, "q10": 0.1, "q90": 0.9}
+
+
+def _summary_columns() -> Iterator[Column]:
+    for prefix, where in (("", "test"), ("train_", "train")):
+        for column in MEASURE_COLUMNS:
+            for suffix in QUANTILES:
+                meaning = f"{suffix} over the summarised epochs, {where}: {column.meaning}"
+                yield Column(f"{prefix}{column.name}_{suffix}", REAL, column.unit, meaning)
+
+
+TABLES: dict[str, tuple[Column, ...]] = {
+    "epochs": (*IDENTITY_COLUMNS, *EPOCH_COLUMNS),
+    "cells": (*IDENTITY_COLUMNS, *RUN_COLUMNS, *_summary_columns()),
+    "samples": (*IDENTITY_COLUMNS, *SAMPLE_COLUMNS),
+}
+
+
+def schema(table: str) -> pa.Schema:
+    """Return the declared Arrow schema of a table."""
+    return pa.schema([column.field() for column in TABLES[table]])
+
+
+def write_table(path: str | Path, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows atomically under the declared schema; unknown columns are an error."""
+    declared = schema(table)
+    rows = list(rows)
+    unknown = {name for row in rows for name in row} - set(declared.names)
+    if unknown:
+        raise ValueError(f"Table {table!r} has no column {sorted(unknown)[0]!r}.")
+    with atomic(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=declared), temporary, compression="zstd")
+
+
+def gather(output: str | Path, table: str, parts: Iterable[str | Path]) -> None:
+    """Concatenate per-cell files into one table, one file in memory at a time."""
+    declared = schema(table)
+    with (
+        atomic(output) as temporary,
+        pq.ParquetWriter(temporary, declared, compression="zstd") as writer,
+    ):
+        for batch in _batched((_read(part, declared) for part in parts), rows=100_000):
+            writer.write_table(batch)
+
+
+def _read(path: str | Path, declared: pa.Schema) -> pa.Table:
+    # A single file is read as it is: its folder's key=value parts are columns in it already.
+    with pq.ParquetFile(path) as file:
+        return file.read().select(declared.names).cast(declared)
+
+
+def _batched(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """Join small tables so that a sweep of thousands does not make thousands of row groups."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(t.num_rows for t in waiting) >= rows:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def summarise(epochs: pd.DataFrame) -> dict[str, float]:
+    """Return median, 10th and 90th percentile of each measure over the summarised epochs.
+
+    ``epochs`` are one cell's rows; the statistic is that of ICML 2019, Section 4.2. Test measures
+    keep their name, those on the training images get the prefix ``train_``.
+    """
+    rows = epochs[epochs["summarised"]]
+    summary: dict[str, float] = {}
+    for prefix, split in (("", "test"), ("train_", "train")):
+        of_split = rows[rows["split"] == split]
+        for column in MEASURE_COLUMNS:
+            for suffix, quantile in QUANTILES.items():
+                value = of_split[column.name].quantile(quantile)
+                summary[f"{prefix}{column.name}_{suffix}"] = float(value)
+    return summary
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read one of the tables as a data frame."""
+    return pq.ParquetFile(path).read().to_pandas()

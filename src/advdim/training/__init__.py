@@ -1,0 +1,1 @@
+"""Regularisers, the training loop and its checkpoints."""

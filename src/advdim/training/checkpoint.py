@@ -1,0 +1,115 @@
+"""A cell's state between two batches, in one safetensors file that is written atomically."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from advdim.files import atomic
+
+log = logging.getLogger(__name__)
+PROGRESS = (
+    "epoch",
+    "batch",
+    "objective_sum",
+    "images_seen",
+    "best_accuracy",
+    "rows",
+    "seconds",
+)
+
+
+@dataclass
+class TrainingState:
+    """All that training carries from one batch to the next.
+
+    Random streams are named by cell, purpose and epoch; only the training attack's has a state
+    worth keeping within an epoch, as replaying its draws would mean attacking again.
+    """
+
+    network: nn.Module
+    optimiser: torch.optim.SGD
+    epoch: int = 0
+    batch: int = 0
+    objective_sum: float = 0.0
+    images_seen: int = 0
+    attack_stream: torch.Tensor | None = None
+    best_accuracy: float = -1.0
+    best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def remember_if_best(self, accuracy: float) -> None:
+        """Keep a copy of the weights where the validation accuracy is the best so far."""
+        if accuracy > self.best_accuracy:
+            self.best_accuracy = accuracy
+            weights = self.network.state_dict().items()
+            self.best_weights = {name: value.detach().clone() for name, value in weights}
+
+
+def save_checkpoint(path: Path, state: TrainingState) -> None:
+    """Write the state; a reader sees the old file or the new one, never a part.
+
+    A checkpoint that cannot be written is reported and forgone: it costs time, not the cell.
+    """
+    tensors = {f"network.{name}": value for name, value in state.network.state_dict().items()}
+    tensors |= {f"best.{name}": value for name, value in state.best_weights.items()}
+    parameters = dict(state.network.named_parameters())
+    for name, parameter in parameters.items():
+        momentum = state.optimiser.state[parameter].get("momentum_buffer")
+        if momentum is not None:
+            tensors[f"momentum.{name}"] = momentum
+    if state.attack_stream is not None:
+        tensors["attack_stream"] = state.attack_stream
+    progress = {name: getattr(state, name) for name in PROGRESS}
+    stored = {
+        name: t.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, t in tensors.items()
+    }
+    try:
+        with atomic(path) as temporary:
+            save_file(stored, temporary, metadata={"progress": json.dumps(progress)})
+    except (OSError, SafetensorError) as error:
+        log.warning("Checkpoint %s cannot be written (%s); training goes on.", path, error)
+
+
+def resume(path: Path, state: TrainingState) -> bool:
+    """Bring ``state`` to the checkpoint at ``path``; return False where there is none to use.
+
+    A damaged checkpoint costs the time since the start, not the cell: it is reported and ignored.
+    """
+    if not path.exists():
+        return False
+    try:
+        with safe_open(path, framework="pt") as file:
+            progress = json.loads(file.metadata()["progress"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        log.warning("Checkpoint %s is damaged (%s); the cell starts again.", path, error)
+        return False
+    weights = _part(tensors, "network")
+    state.network.load_state_dict(weights)
+    device = next(iter(state.network.state_dict().values())).device
+    state.best_weights = {name: t.to(device) for name, t in _part(tensors, "best").items()}
+    parameters = dict(state.network.named_parameters())
+    for name, momentum in _part(tensors, "momentum").items():
+        # The buffer takes the parameter's memory layout, as it would have had without a stop.
+        buffer = torch.empty_like(parameters[name]).copy_(momentum)
+        state.optimiser.state[parameters[name]]["momentum_buffer"] = buffer
+    state.attack_stream = tensors.get("attack_stream")
+    for name in PROGRESS:
+        setattr(state, name, progress[name])
+    return True
+
+
+def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    start = prefix + "."
+    return {name.removeprefix(start): t for name, t in tensors.items() if name.startswith(start)}

@@ -1,0 +1,224 @@
+"""The training loop of one cell: optimiser, schedule, measurements and checkpoints."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from advdim.config.data import Augmentation
+from advdim.config.training import Training
+from advdim.data.batches import Batches
+from advdim.data.pixels import SPLITS, Pixels
+from advdim.measures import SampleMeasures, accuracy, measure
+from advdim.streams import stream
+from advdim.training.checkpoint import TrainingState, resume, save_checkpoint
+from advdim.training.regularisers import Objective
+from advdim.units import to_normalised
+
+log = logging.getLogger(__name__)
+MEASURED_SPLITS = ("train", "test")
+T = TypeVar("T")
+
+
+class Interrupted(Exception):
+    """Training was asked to stop; the checkpoint holds all that was done."""
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """A finished cell: its rows (one per epoch and split) and the last sample measurements."""
+
+    status: Literal["done", "diverged"]
+    rows: list[dict[str, Any]]
+    samples: dict[str, SampleMeasures]
+    seconds: float
+
+
+class Trainer:
+    """Trains one network; ``train`` reads from top to bottom as the algorithm."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        pixels: Pixels,
+        objective: Objective,
+        epsilon: float,
+        settings: Training,
+        augmentation: Augmentation,
+        owner: tuple[object, ...],
+        device: torch.device | str = "cpu",
+        checkpoint_seconds: float = 120.0,
+        stop_requested: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Take a network, its data, and ``objective(network, inputs, targets, epsilon, random)``.
+
+        ``epsilon`` is in normalised units; ``owner`` names the random streams. Between batches,
+        ``stop_requested`` is asked and, every ``checkpoint_seconds``, the state is written.
+        """
+        self.network = network.to(device)
+        self.batches = {split: Batches(pixels, split, device) for split in SPLITS}
+        self.objective = objective
+        self.epsilon = epsilon
+        self.settings = settings
+        self.augmentation = augmentation
+        self.owner = owner
+        self.device = torch.device(device)
+        self.checkpoint_seconds = checkpoint_seconds
+        self.stop_requested = stop_requested
+        attack = settings.measurement
+        self.attack_epsilon = to_normalised(
+            attack.epsilon, attack.epsilon_units, pixels.normalisation
+        )
+        optimiser = torch.optim.SGD(
+            network.parameters(),
+            lr=settings.learning_rate,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+        )
+        self.state = TrainingState(self.network, optimiser)
+        self.samples: dict[str, SampleMeasures] = {}
+        self._checkpoint: Path | None = None
+        self._started = self._saved = time.monotonic()
+
+    def train(self, checkpoint: Path | None = None) -> TrainingOutcome:
+        """Train to the end, from the checkpoint where there is one.
+
+        Each epoch: halve the learning rate if it is time and go back to the best weights; one
+        pass of SGD; validate; measure if this epoch is measured. A loss that is not finite ends
+        the cell as ``diverged``, with its rows so far. Raises Interrupted, after writing the
+        checkpoint, where ``stop_requested`` says so.
+        """
+        state, settings = self.state, self.settings
+        self._checkpoint, self._saved = checkpoint, time.monotonic()
+        resumed = bool(checkpoint and resume(checkpoint, state))
+        self._started = time.monotonic() - state.seconds
+        if resumed:
+            log.info("resumed at batch %d of epoch %d", state.batch, state.epoch + 1)
+        status: Literal["done", "diverged"] = "done"
+        try:
+            if not resumed:
+                self._fill_batch_norm_statistics()
+                self._measure(epoch=-1)
+            for epoch in tqdm(range(state.epoch, settings.epochs), desc="epochs", disable=None):
+                loss = self._train_epoch(epoch)
+                if not math.isfinite(loss):
+                    log.warning("epoch %d: the loss is %s; the cell has diverged", epoch, loss)
+                    status = "diverged"
+                    break
+                validation = self._validate(epoch, loss)
+                state.remember_if_best(validation)
+                if settings.measured(epoch):
+                    self._measure(epoch)
+                self._begin_epoch(epoch + 1)
+        except Interrupted:
+            # Between two batches the state is whole; before the first row there is none to keep.
+            if state.rows:
+                self._save()
+            raise
+        return TrainingOutcome(status, state.rows, self.samples, self._seconds())
+
+    def learning_rate(self, epoch: int) -> float:
+        """Return the learning rate of an epoch, halved every ``halve_every`` epochs."""
+        return float(self.settings.learning_rate * 0.5 ** (epoch // self.settings.halve_every))
+
+    def _train_epoch(self, epoch: int) -> float:
+        """Make one pass over the training images, or what is left of it; return the objective."""
+        state, settings = self.state, self.settings
+        halving = epoch > 0 and epoch % settings.halve_every == 0
+        if halving and settings.reload_best and state.best_weights and state.batch == 0:
+            # The momentum is kept, as in the authors' code.
+            self.network.load_state_dict(state.best_weights)
+        for group in state.optimiser.param_groups:
+            group["lr"] = self.learning_rate(epoch)
+        order = stream(*self.owner, "batch order and augmentation", epoch)
+        attack = stream(*self.owner, "training attack", epoch, device=self.device)
+        if state.attack_stream is not None:
+            attack.set_state(state.attack_stream)
+        batches = self.batches["train"].shuffled(settings.batch_size, self.augmentation, order)
+        self.network.train()
+        for inputs, labels in self._interruptible(itertools.islice(batches, state.batch, None)):
+            objective = self.objective(self.network, inputs, labels, self.epsilon, random=attack)
+            state.optimiser.zero_grad(set_to_none=True)
+            objective.backward()
+            state.optimiser.step()
+            state.objective_sum += float(objective.detach()) * len(labels)
+            state.images_seen += len(labels)
+            state.batch += 1
+            state.attack_stream = attack.get_state()
+            if time.monotonic() - self._saved >= self.checkpoint_seconds:
+                self._save()
+        return state.objective_sum / state.images_seen
+
+    def _begin_epoch(self, epoch: int) -> None:
+        state = self.state
+        state.epoch, state.batch, state.attack_stream = epoch, 0, None
+        state.objective_sum, state.images_seen = 0.0, 0
+
+    def _validate(self, epoch: int, loss: float) -> float:
+        batches = self.batches["validation"].ordered(self.settings.measurement.batch_size)
+        validation = accuracy(self.network, batches)
+        log.info(
+            "epoch %d/%d: objective %.4f, validation accuracy %.4f, %.1f s",
+            epoch + 1, self.settings.epochs, loss, validation, self._seconds(),
+        )  # fmt: skip
+        return validation
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def _save(self) -> None:
+        if self._checkpoint:
+            self.state.seconds = self._seconds()
+            save_checkpoint(self._checkpoint, self.state)
+            self._saved = time.monotonic()
+
+    def _interruptible(self, batches: Iterable[T]) -> Iterator[T]:
+        for batch in batches:
+            if self.stop_requested():
+                raise Interrupted("stopped between two batches")
+            yield batch
+
+    @torch.no_grad()
+    def _fill_batch_norm_statistics(self) -> None:
+        """Make one pass in training mode without learning, before anything is measured."""
+        self.network.train()
+        order = stream(*self.owner, "batch norm pass")
+        for inputs, _ in self.batches["train"].shuffled(
+            self.settings.batch_size, self.augmentation, order
+        ):
+            self.network(inputs)
+
+    def _measure(self, epoch: int) -> None:
+        """Add a row for train and for test, measured alike: same number, no augmentation."""
+        settings, rows = self.settings.measurement, []
+        count = settings.images or len(self.batches["test"])
+        for split in MEASURED_SPLITS:
+            self.samples[split] = measure(
+                self.network,
+                self._interruptible(self.batches[split].ordered(settings.batch_size, count)),
+                settings,
+                self.attack_epsilon,
+                noise=stream(split, "tie noise"),
+                start=stream(*self.owner, split, "test attack", device=self.device),
+            )
+            rows.append(
+                {
+                    "epoch": epoch,
+                    "split": split,
+                    **self.samples[split].averages(),
+                    "learning_rate": self.learning_rate(max(epoch, 0)),
+                    "seconds": 0.0 if epoch < 0 else self._seconds(),
+                    "summarised": epoch >= 0 and self.settings.summarised(epoch),
+                }
+            )
+        self.state.rows += rows

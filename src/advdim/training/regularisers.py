@@ -1,0 +1,215 @@
+"""The training methods: each is one objective of a batch, as its formula in the papers.
+
+Every function takes ``(network, inputs, targets, epsilon)``: inputs (N, C, H, W) in normalised
+units, integer targets (N,), and the strength ``epsilon`` (epsilon_inf, normalised units); it
+returns a scalar to be minimised, in nats. ``d = C * H * W``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from advdim.perturbations import loss_gradient, norms, one_step, per_sample_loss
+from advdim.perturbations import pgd_linf as pgd_linf_perturbation
+
+Objective = Callable[..., torch.Tensor]
+
+
+def none(
+    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, epsilon: float = 0.0
+) -> torch.Tensor:
+    """Return the mean loss, without regularisation; the strength has no effect."""
+    return F.cross_entropy(network(inputs), targets)
+
+
+def grad_l1(
+    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, epsilon: float
+) -> torch.Tensor:
+    """L + epsilon/2 E||dL/dx||_1 (ICML 2019, Eq. 4, the dual of l-inf)."""
+    return _gradient_penalty(network, inputs, targets, epsilon, order=1)
+
+
+def grad_l2(
+    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, epsilon: float
+) -> torch.Tensor:
+    """L + epsilon/2 d^(1/2) E||dL/dx||_2 (ICML 2019, Eqs. 3 and 4; double backpropagation)."""
+    return _gradient_penalty(network, inputs, targets, epsilon, order=2)
+
+
+def _gradient_penalty(
+    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, epsilon: float, order: int
+) -> torch.Tensor:
+    inputs = inputs.detach().requires_grad_()
+    losses = per_sample_loss(network, inputs, targets)
+    (gradient,) = torch.autograd.grad(losses.sum(), inputs, create_graph=True)
+    dimension = inputs[0].numel()
+    strength = epsilon / 2 * dimension ** (1 - 1 / order)
+    return losses.mean() + strength * norms(gradient, order).mean()
+
+
+def aug_linf(
+    network: nn.Module,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    epsilon: float,
+    *,
+    batch_norm_during_attack: str = "train",
+) -> torch.Tensor:
+    """(L(x) + L(x + delta)) / 2 with the one-step l-inf attack (ICML 2019, Eq. 5; FGSM)."""
+    return _augmented(network, inputs, targets, epsilon, math.inf, batch_norm_during_attack)
+
+
+def aug_l2(
+    network: nn.Module,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    epsilon: float,
+    *,
+    batch_norm_during_attack: str = "train",
+) -> torch.Tensor:
+    """(L(x) + L(x + delta)) / 2, the one-step l2 attack of size epsilon d^(1/2) (Eqs. 3 and 5)."""
+    radius = epsilon * inputs[0].numel() ** 0.5
+    return _augmented(network, inputs, targets, radius, 2, batch_norm_during_attack)
+
+
+def _augmented(
+    network: nn.Module,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    radius: float,
+    p: float,
+    batch_norm_during_attack: str,
+) -> torch.Tensor:
+    with batch_norm_mode(network, batch_norm_during_attack):
+        _, gradient = loss_gradient(network, inputs, targets)
+    adversarial = inputs + one_step(gradient, radius, p)
+    clean_loss = F.cross_entropy(network(inputs), targets)
+    return (clean_loss + F.cross_entropy(network(adversarial), targets)) / 2
+
+
+def pgd_linf(
+    network: nn.Module,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    epsilon: float,
+    *,
+    steps: int = 7,
+    relative_step: float = 1 / (0.75 * 7),
+    random_start: bool = True,
+    batch_norm_during_attack: str = "train",
+    random: torch.Generator | None = None,
+) -> torch.Tensor:
+    """L(x + delta), delta by projected gradient ascent (ICML 2019, Section 4.1; Madry et al.).
+
+    The full adversarial loss, without the factor 1/2 of Eq. 5: at first order twice as strong as
+    the other methods at the same epsilon. ``random`` is the stream of the random starts; without
+    it, torch's default generator is used.
+    """
+    if random_start and random is None:
+        random = torch.default_generator
+    with batch_norm_mode(network, batch_norm_during_attack):
+        delta = pgd_linf_perturbation(
+            network,
+            inputs,
+            targets,
+            epsilon,
+            steps=steps,
+            relative_step=relative_step,
+            random=random if random_start else None,
+        )
+    return F.cross_entropy(network(inputs + delta), targets)
+
+
+def cross_lipschitz(
+    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, epsilon: float
+) -> torch.Tensor:
+    """L + epsilon E[1/K^2 sum_{l,m} ||df_l/dx - df_m/dx||_2^2] (ICML 2019, Eq. 18).
+
+    The double sum over pairs of the K logits equals
+    ``2 K sum_l ||df_l/dx||^2 - 2 ||sum_l df_l/dx||^2``, so K gradients suffice.
+    """
+    inputs = inputs.detach().requires_grad_()
+    logits = network(inputs)
+    classes = logits.shape[1]
+    gradients = torch.stack(
+        [
+            torch.autograd.grad(logits[:, k].sum(), inputs, create_graph=True)[0].flatten(1)
+            for k in range(classes)
+        ]
+    )
+    squares = gradients.square().sum(dim=(0, 2))
+    square_of_sum = gradients.sum(0).square().sum(1)
+    pairs = (2 * classes * squares - 2 * square_of_sum) / classes**2
+    return F.cross_entropy(logits, targets) + epsilon * pairs.mean()
+
+
+@contextlib.contextmanager
+def batch_norm_mode(network: nn.Module, mode: str) -> Iterator[None]:
+    """Within the block, let batch norm use running statistics where ``mode`` is ``eval``."""
+    layers = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    were = [layer.training for layer in layers]
+    if mode == "eval":
+        for layer in layers:
+            layer.eval()
+    try:
+        yield
+    finally:
+        for layer, was in zip(layers, were, strict=True):
+            layer.train(was)
+
+
+REGULARISERS: dict[str, Objective] = {
+    "none": none,
+    "grad_l1": grad_l1,
+    "grad_l2": grad_l2,
+    "aug_linf": aug_linf,
+    "aug_l2": aug_l2,
+    "pgd_linf": pgd_linf,
+    "cross_lipschitz": cross_lipschitz,
+}
+
+
+def objective(method: str, settings: Mapping[str, Any]) -> Objective:
+    """Return a method's function with its settings filled in and a ``random`` stream accepted."""
+    function = functools.partial(REGULARISERS[method], **settings)
+    draws = "random" in inspect.signature(REGULARISERS[method]).parameters
+
+    def configured(
+        network: nn.Module,
+        inputs: torch.Tensor,
+        targets: torch.Tensor,
+        epsilon: float,
+        random: torch.Generator,
+    ) -> torch.Tensor:
+        streams = {"random": random} if draws else {}
+        return function(network, inputs, targets, epsilon, **streams)
+
+    return configured
+
+
+def first_order_factor(method: str, settings: Mapping[str, Any]) -> float:
+    """Return the factor of ``epsilon_p E||dL/dx||_q`` in the objective's first-order expansion.
+
+    1/2 for Eqs. 4 and 5. PGD has no such half: with steps that add up to ``r`` radii it gets
+    ``min(r, 1)`` from the centre, and ``1 - (2 - r)^2 / 4`` on average from a uniform start where
+    ``r < 2`` (8/9 with the authors' 7 steps of .19). NaN where the strength has other units.
+    """
+    if method == "none":
+        return 0.0
+    if method == "cross_lipschitz":
+        return math.nan
+    if method != "pgd_linf":
+        return 0.5
+    reach = settings["steps"] * settings["relative_step"]
+    if settings["random_start"]:
+        return float(1 - max(0.0, 2 - reach) ** 2 / 4)
+    return float(min(reach, 1.0))

@@ -1,0 +1,115 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from advdim.config import ConfigError, load, schema
+from advdim.config.base import canonical_epsilon
+from advdim.config.network import ConvolutionalNetwork
+
+ROOT = Path(__file__).parents[2]
+PRESETS = [ROOT / "config.yaml", *sorted((ROOT / "workflow/presets").glob("*.yaml"))]
+
+
+def set_in(raw: dict, path: str, value: object) -> None:
+    *parents, last = path.split(".")
+    for key in parents:
+        raw = raw[key]
+    raw[last] = value
+
+
+MISTAKES = [
+    ("experiments.dimension.sizs", [8], "'experiments.dimension.sizs' is unknown", "'sizes'"),
+    ("datasets.digits.train_imgs", 3, "'datasets.digits.train_imgs'", "'train_images'"),
+    ("networks.maxpool4.widht", 3, "'networks.maxpool4.widht' is unknown", "'width'"),
+    ("training.measurement.step", 3, "'training.measurement.step' is unknown", "'steps'"),
+    ("methods.pgd_linf.stepz", 3, "'methods.pgd_linf.stepz' is unknown", "'steps'"),
+    ("networks.maxpool4.training", {"epoch": 3}, "networks.maxpool4.training.epoch", "'epochs'"),
+    ("datasets.digits.source", "digit", "'datasets.digits.source' is 'digit'", "'parquet'"),
+    ("networks.maxpool4.pool", "avg", "'networks.maxpool4.pool' is 'avg'", "'average'"),
+    ("networks.maxpool4.kind", "resnet", "'networks.maxpool4.kind' is 'resnet'", "'module'"),
+    ("experiments.dimension.methods", ["pgd"], "is 'pgd'", "'pgd_linf'"),
+    ("experiments.dimension.dataset", "digts", "is 'digts'", "'digits'"),
+    ("experiments.dimension.figures", ["figure2"], "names 'figure2'", "input_dimension"),
+    ("experiments.dimension.epsilons", [-0.1], "epsilons.0' is -0.1", "at least 0"),
+    ("experiments.dimension.epsilons", ["small"], "is 'small'", "finite number"),
+    ("experiments.dimension.epsilons", [], "experiments.dimension", "no strengths"),
+    ("experiments.dimension.sizes", [12], "sizes' holds 12", "multiples of 8"),
+    ("experiments.regularisation.sizes", [16], "holds 16", "2x2 map and head 'linear'"),
+    ("networks.maxpool4.pool_after", [1, 2, 3, 4], "holds 8", "layer 4 would pad a 1x1 map"),
+    ("networks.maxpool4.dilation", "size/none", "'size/none'", "'size / N'"),
+    ("training.epochs", 0, "'training.epochs' is 0", "greater than 0"),
+    ("networks.maxpool4", {"kind": "module", "module": "no_such_module:Net"}, "no_such", "found"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "says", "allows"), MISTAKES)
+def test_a_mistake_is_explained_in_one_sentence(raw_config, path, value, says, allows):
+    set_in(raw_config, path, value)
+    with pytest.raises(ConfigError) as raised:
+        load(raw_config)
+    first = str(raised.value).splitlines()[0]
+    assert says in first
+    assert allows in first
+    assert "validation error" not in first
+
+
+def test_a_missing_file_is_named(raw_config, tmp_path):
+    missing = str(tmp_path / "train.parquet")
+    raw_config["datasets"]["digits"] = {"source": "parquet", "train": missing, "test": missing}
+    with pytest.raises(ConfigError, match=r"train names '.*train\.parquet', which does not exist"):
+        load(raw_config)
+
+
+@pytest.mark.parametrize(
+    ("spelled", "canonical"),
+    [
+        (1e-3, "0.001"),
+        ("1e-3", "0.001"),
+        ("0.0010", "0.001"),
+        (0, "0"),
+        (0.0, "0"),
+        ("0.000", "0"),
+        (1, "1"),
+        (10, "10"),
+        (1e-5, "0.00001"),
+        (0.00018, "0.00018"),
+    ],
+)
+def test_one_spelling_per_epsilon(spelled, canonical):
+    assert canonical_epsilon(spelled) == canonical
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.name)
+def test_every_preset_is_valid(preset, monkeypatch):
+    load(yaml.safe_load(preset.read_text()))
+
+
+def test_the_stored_schema_is_current():
+    stored = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
+    assert stored == schema(), "run make schema"
+
+
+@pytest.mark.parametrize("size", [32, 64, 128, 256])
+def test_geometry_matches_the_built_network(size):
+    import torch
+
+    from advdim.networks.convolutional import convolutional
+
+    settings = ConvolutionalNetwork(
+        layers=8, width=2, pool="max", pool_after=[2, 4, 6, 8], dilation="size / 32",
+        head="global_max",
+    )  # fmt: skip
+    network = convolutional(settings, 3, size, 10)
+    pool = next(i for i, m in enumerate(network) if isinstance(m, torch.nn.AdaptiveMaxPool2d))
+    features = network[:pool].eval()(torch.zeros(1, 3, size, size))
+    assert features.shape[-1] == settings.final_edge(size) == size // 16
+
+
+def test_network_overrides_win_over_dataset_overrides(raw_config):
+    raw_config["datasets"]["digits"]["training"] = {"epochs": 7, "batch_size": 8}
+    raw_config["networks"]["maxpool4"]["training"] = {"epochs": 9, "measurement": {"steps": 4}}
+    training = load(raw_config).training_of("digits", "maxpool4")
+    assert (training.epochs, training.batch_size) == (9, 8)
+    assert (training.measurement.steps, training.measurement.images) == (4, 16)

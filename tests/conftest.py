@@ -1,0 +1,61 @@
+import copy
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+SMALL = {
+    "datasets": {
+        "digits": {
+            "source": "digits",
+            "train_images": 96,
+            "test_images": 32,
+            "augmentation": {"crop_padding": 1, "flip": True},
+        }
+    },
+    "networks": {
+        "maxpool4": {
+            "layers": 4,
+            "width": 4,
+            "pool": "max",
+            "pool_after": [2, 4],
+            "dilation": "size / 8",
+            "head": "global_max",
+        },
+        "strided4": {"layers": 4, "width": 4, "strides": [1, 2, 2, 2]},
+    },
+    "training": {
+        "epochs": 3,
+        "batch_size": 32,
+        "halve_every": 2,
+        "measurement": {"every": 2, "summary_epochs": 2, "steps": 2, "images": 16},
+    },
+    "methods": {"pgd_linf": {"steps": 2, "relative_step": 0.5}},
+    "experiments": {
+        "dimension": {
+            "dataset": "digits",
+            "network": "maxpool4",
+            "sizes": [8, 16],
+            "methods": ["pgd_linf"],
+            "epsilons": [0, 0.01],
+            "seeds": 1,
+            "figures": ["input_dimension"],
+        },
+        "regularisation": {
+            "dataset": "digits",
+            "network": "strided4",
+            "sizes": [8],
+            "methods": ["grad_l1", "pgd_linf"],
+            "epsilons": [0, 0.01],
+            "seeds": [0],
+            "figures": ["regularisation_methods", "matched_strengths"],
+        },
+    },
+}
+
+
+@pytest.fixture
+def raw_config() -> dict:
+    """A sweep of seconds with every block; a fresh copy, to be edited by the test."""
+    return copy.deepcopy(SMALL)

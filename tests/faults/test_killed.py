@@ -1,0 +1,84 @@
+"""Cells are killed at random moments; what they leave must lead to the undisturbed result."""
+
+import multiprocessing
+import random
+import time
+
+import pandas as pd
+import pytest
+
+from advdim.config import load
+from advdim.stages import training
+from advdim.stages.pixels import prepare_pixels
+from advdim.stages.training import CellFiles, train_cell
+from advdim.sweep import Cell
+from advdim.tables import read_table
+
+KILLS = 50
+CELL = Cell("digits", "maxpool4", 16, "pgd_linf", "0.01", 0)
+
+
+@pytest.fixture
+def config(raw_config):
+    raw_config["training"] |= {"epochs": 30, "batch_size": 8, "halve_every": 10}
+    raw_config["training"]["measurement"] |= {"every": 5, "summary_epochs": 3}
+    return load(raw_config)
+
+
+def files_in(folder):
+    names = {"network": "network.safetensors", "epochs": "epochs.parquet"}
+    names |= {"samples": "samples.parquet", "run": "run.json", "checkpoints": "checkpoints"}
+    return CellFiles(**{key: folder / name for key, name in names.items()})
+
+
+def train_with_a_checkpoint_per_batch(config, pixels, files):
+    trainer = training.Trainer
+    training.Trainer = lambda *a, **k: trainer(*a, **{**k, "checkpoint_seconds": 0})
+    train_cell(config, CELL, pixels, files)
+
+
+def test_fifty_kills_change_nothing(config, tmp_path):
+    pixels = tmp_path / "pixels.safetensors"
+    prepare_pixels(config, "digits", 16, pixels)
+    undisturbed, disturbed = files_in(tmp_path / "undisturbed"), files_in(tmp_path / "disturbed")
+    train_cell(config, CELL, pixels, undisturbed)
+    draw, kills, fork = random.Random(0), 0, multiprocessing.get_context("fork")
+    while True:
+        child = fork.Process(
+            target=train_with_a_checkpoint_per_batch, args=(config, pixels, disturbed)
+        )
+        child.start()
+        # Once there have been enough, the cell may finish.
+        child.join(timeout=draw.uniform(0.02, 0.25) if kills < KILLS else None)
+        if not child.is_alive():
+            break
+        child.kill()
+        child.join()
+        kills += 1
+        # Whatever stands under its final name is whole.
+        for path in (disturbed.epochs, disturbed.samples):
+            if path.exists():
+                read_table(path)
+    assert child.exitcode == 0
+    assert kills >= KILLS
+    assert disturbed.network.read_bytes() == undisturbed.network.read_bytes()
+    assert disturbed.samples.read_bytes() == undisturbed.samples.read_bytes()
+    left, right = (
+        read_table(files.epochs).drop(columns="seconds") for files in (disturbed, undisturbed)
+    )
+    pd.testing.assert_frame_equal(left, right)
+
+
+def test_a_signal_ends_the_cell_with_its_state_written(config, tmp_path):
+    pixels, files = tmp_path / "pixels.safetensors", files_in(tmp_path)
+    prepare_pixels(config, "digits", 16, pixels)
+    child = multiprocessing.get_context("fork").Process(
+        target=train_cell, args=(config, CELL, pixels, files)
+    )
+    child.start()
+    time.sleep(0.5)
+    child.terminate()
+    child.join(timeout=60)
+    assert child.exitcode == 143
+    assert not files.run.exists()
+    assert len(list(files.checkpoints.glob("*.safetensors"))) == 1

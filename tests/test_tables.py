@@ -1,0 +1,76 @@
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from advdim.tables import (
+    IDENTITY_COLUMNS,
+    MEASURE_COLUMNS,
+    TABLES,
+    gather,
+    read_table,
+    schema,
+    summarise,
+    write_table,
+)
+
+CELL = {"dataset": "d", "network": "n", "size": 8, "method": "none", "epsilon": 0.0, "seed": 0}
+
+
+def epoch_rows(count=5, seed=0):
+    random = np.random.default_rng(seed)
+    return [
+        {
+            **CELL,
+            "seed": seed,
+            "epoch": epoch,
+            "split": split,
+            **{column.name: random.random() for column in MEASURE_COLUMNS},
+            "learning_rate": 0.1,
+            "seconds": 1.0,
+            "summarised": epoch >= 1,
+        }
+        for epoch in range(count)
+        for split in ("train", "test")
+    ]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_declares_units_and_meanings(table):
+    declared = schema(table)
+    assert declared.names[:6] == [column.name for column in IDENTITY_COLUMNS]
+    assert len(set(declared.names)) == len(declared.names)
+    assert all(field.metadata[b"meaning"] and b"unit" in field.metadata for field in declared)
+
+
+def test_an_undeclared_column_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no column 'acuracy'"):
+        write_table(tmp_path / "t.parquet", "epochs", [{**CELL, "acuracy": 1.0}])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_gathering_cells_from_hive_folders(tmp_path):
+    parts = []
+    for seed in range(3):
+        part = tmp_path / f"dataset=d/seed={seed}/epochs.parquet"
+        write_table(part, "epochs", epoch_rows(seed=seed))
+        parts.append(part)
+    gather(tmp_path / "epochs.parquet", "epochs", parts)
+    whole = read_table(tmp_path / "epochs.parquet")
+    pd.testing.assert_frame_equal(whole, pd.concat(map(read_table, parts), ignore_index=True))
+    assert pq.ParquetFile(tmp_path / "epochs.parquet").schema_arrow.equals(
+        schema("epochs"), check_metadata=True
+    )
+
+
+def test_the_summary_is_the_quantiles_of_the_summarised_epochs():
+    frame = pd.DataFrame(epoch_rows(count=9))
+    summary = summarise(frame)
+    values = [
+        row["damage"] for row in epoch_rows(count=9) if row["summarised"] and row["split"] == "test"
+    ]
+    assert summary["damage_median"] == pytest.approx(np.median(values))
+    assert summary["damage_q10"] == pytest.approx(np.percentile(values, 10))
+    assert summary["damage_q90"] == pytest.approx(np.percentile(values, 90))
+    assert summary["train_damage_median"] != summary["damage_median"]
+    assert set(summary) <= set(schema("cells").names)

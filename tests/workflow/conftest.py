@@ -1,0 +1,78 @@
+import copy
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+class Workflow:
+    """The real Snakemake on a small sweep in a folder of its own."""
+
+    def __init__(self, folder: Path, config: dict) -> None:
+        self.folder = folder
+        self.config = config
+        self.results = folder / "results"
+        self.python_path: list[Path] = []
+
+    def command(self, *arguments: str, project: Path = ROOT) -> dict:
+        """Write the sweep's file and return what starts Snakemake on it."""
+        (self.folder / "sweep.yaml").write_text(yaml.safe_dump(self.config))
+        profile = () if "--profile" in arguments else ("--profile", "none")
+        binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        python_path = os.pathsep.join(map(str, [project / "src", *self.python_path]))
+        return {
+            "args": [
+                sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile"),
+                "--configfile", "sweep.yaml", *profile, *arguments,
+            ],
+            "cwd": self.folder,
+            "env": {**os.environ, "PATH": binaries, "PYTHONPATH": python_path},
+            "text": True,
+        }  # fmt: skip
+
+    def run(
+        self, *arguments: str, check: bool = True, project: Path = ROOT
+    ) -> subprocess.CompletedProcess:
+        done = subprocess.run(**self.command(*arguments, project=project), capture_output=True)
+        if check and done.returncode:
+            pytest.fail(done.stdout + done.stderr)
+        return done
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Start Snakemake and return at once."""
+        return subprocess.Popen(
+            **self.command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+
+    def counts(self, project: Path = ROOT) -> dict[str, int]:
+        """Return how many jobs of each rule a run would start, from the dry run."""
+        done = self.run("-n", "--quiet", "rules", project=project)
+        rows = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, flags=re.MULTILINE)
+        return {rule: int(count) for rule, count in rows if rule not in {"total", "all"}}
+
+    def copy(self, folder: Path) -> "Workflow":
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return Workflow(folder, copy.deepcopy(self.config))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A sweep that has run to its end once; tests that change something work on a copy."""
+    from tests.conftest import SMALL
+
+    workflow = Workflow(tmp_path_factory.mktemp("finished"), copy.deepcopy(SMALL))
+    workflow.first = workflow.counts()
+    workflow.output = workflow.run("--cores", "2")
+    return workflow
+
+
+@pytest.fixture
+def workflow(finished, tmp_path):
+    return finished.copy(tmp_path / "copy")

@@ -1,0 +1,189 @@
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from advdim.tables import TABLES, read_table, schema
+from tests.workflow.conftest import ROOT, Workflow
+
+CELL = "results/cells/dataset=digits/network=maxpool4/size=8/method=pgd_linf/epsilon=0.01/seed=0"
+TABLES_AGAIN = {"table_cells": 1, "table": 2}
+FIGURES_AGAIN = {"figure": 3}
+
+
+def test_a_new_sweep_runs_every_stage(finished):
+    assert finished.first == {"pixels": 2, "train": 7, **TABLES_AGAIN, **FIGURES_AGAIN}
+    assert "Figures are in results/figures, tables in results/tables." in finished.output.stdout
+
+
+def test_an_unchanged_sweep_has_nothing_to_do(finished):
+    assert finished.counts() == {}
+
+
+def test_every_result_is_there(finished):
+    for table in TABLES:
+        path = finished.results / "tables" / f"{table}.parquet"
+        assert pq.ParquetFile(path).schema_arrow.equals(schema(table), check_metadata=True)
+    for suffix in ("pdf", "png"):
+        assert len(list(finished.results.glob(f"figures/*/*.{suffix}"))) == 3
+    cells = read_table(finished.results / "tables/cells.parquet")
+    assert list(cells["status"]) == ["done"] * 7
+    assert cells["grad_l1_median"].gt(0).all()
+    assert set(cells["dimension"]) == {64, 256}
+    assert not list(finished.results.rglob("*.partial"))
+    assert not list(finished.results.rglob("checkpoints/**/*.safetensors"))
+
+
+def test_the_tree_reads_as_a_hive_dataset(finished):
+    files = sorted(map(str, finished.results.glob("cells/**/epochs.parquet")))
+    dataset = ds.dataset(files, format="parquet")
+    table = read_table(finished.results / "tables/epochs.parquet")
+    assert dataset.count_rows() == len(table)
+
+
+def test_a_cells_summary_derives_from_its_epochs(finished):
+    cells = read_table(finished.results / "tables/cells.parquet")
+    epochs = read_table(finished.results / "tables/epochs.parquet")
+    rows = epochs[epochs["summarised"] & (epochs["split"] == "test")]
+    identity = ["dataset", "network", "size", "method", "epsilon", "seed"]
+    medians = rows.groupby(identity)["vulnerability"].median()
+    pd.testing.assert_series_equal(
+        cells.set_index(identity)["vulnerability_median"].sort_index(),
+        medians.sort_index(),
+        check_names=False,
+    )
+
+
+def test_deleting_a_network_trains_that_cell_again(workflow):
+    (workflow.folder / CELL / "network.safetensors").unlink()
+    assert workflow.counts() == {"train": 1, **TABLES_AGAIN, **FIGURES_AGAIN}
+
+
+def test_an_epsilon_more_trains_the_new_cells_only(workflow):
+    workflow.config["experiments"]["dimension"]["epsilons"].append(0.1)
+    assert workflow.counts() == {"train": 2, **TABLES_AGAIN, **FIGURES_AGAIN}
+
+
+def test_a_seed_more_trains_the_new_cells_only(workflow):
+    workflow.config["experiments"]["regularisation"]["seeds"] = [0, 1]
+    assert workflow.counts() == {"train": 3, **TABLES_AGAIN, **FIGURES_AGAIN}
+
+
+def test_another_spelling_of_an_epsilon_changes_nothing(workflow):
+    workflow.config["experiments"]["dimension"]["epsilons"] = ["0.0", "1e-2"]
+    assert workflow.counts() == {}
+
+
+def test_a_methods_settings_retrain_its_cells_only(workflow):
+    workflow.config["methods"]["pgd_linf"]["steps"] = 3
+    assert workflow.counts() == {"train": 3, **TABLES_AGAIN, **FIGURES_AGAIN}
+
+
+def test_a_networks_settings_retrain_its_cells_only(workflow):
+    workflow.config["networks"]["strided4"]["width"] = 5
+    assert workflow.counts() == {"train": 3, **TABLES_AGAIN, **FIGURES_AGAIN}
+
+
+def test_style_draws_figures_only(workflow):
+    workflow.config["figures"] = {"font_size": 11.0}
+    assert workflow.counts() == FIGURES_AGAIN
+
+
+def test_a_figures_code_draws_that_figure_only(finished, tmp_path):
+    project = tmp_path / "project"
+    project.mkdir()
+    for name in ("Snakefile", "workflow", "src", "envs"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, project / name)
+    module = project / "src/advdim/figures/dimension.py"
+    module.write_text(module.read_text() + "\n# edited\n")
+    workflow = finished.copy(tmp_path / "copy")
+    assert workflow.counts(project) == {"figure": 1}
+
+
+def test_touched_code_draws_nothing(finished):
+    (ROOT / "src/advdim/figures/dimension.py").touch()
+    assert finished.counts() == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("sizs", [8], "Config key 'experiments.dimension.sizs' is unknown; did you mean 'sizes'?"),
+        ("sizes", [12], "sizes' holds 12, which network 'maxpool4' cannot take"),
+        ("epsilons", [-1], "is -1: must be a finite number of at least 0"),
+    ],
+)
+def test_a_mistake_stops_before_anything_runs(raw_config, tmp_path, key, value, says):
+    raw_config["experiments"]["dimension"][key] = value
+    done = Workflow(tmp_path, raw_config).run("--cores", "1", check=False)
+    assert done.returncode
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_parsing_imports_neither_torch_nor_matplotlib(raw_config, tmp_path):
+    code = (
+        "import sys, advdim.config, advdim.sweep, advdim.provenance, advdim.figures.registry;"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'matplotlib', 'torchvision')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+FAULTY = """
+import torch
+class Fails(torch.nn.Linear):
+    def __init__(self, channels, size, classes):
+        super().__init__(channels * size * size, classes)
+    def forward(self, inputs):
+        if self.training and torch.is_grad_enabled():
+            raise RuntimeError("this network cannot be trained")
+        return super().forward(inputs.flatten(1))
+"""
+
+
+def test_a_failed_cell_is_listed_and_the_others_finish(raw_config, tmp_path, monkeypatch):
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    raw_config["networks"]["fails"] = {"kind": "module", "module": "faulty:Fails"}
+    raw_config["experiments"]["failing"] = {
+        "dataset": "digits", "network": "fails", "sizes": [8], "epsilons": [0]
+    }  # fmt: skip
+    workflow = Workflow(tmp_path, raw_config)
+    workflow.python_path = [tmp_path]
+    done = workflow.run("--cores", "2", "--keep-going", check=False)
+    assert done.returncode
+    assert "1 cells failed" in done.stdout + done.stderr
+    failed = (tmp_path / "results/failed_cells.txt").read_text()
+    assert "network=fails/size=8/method=none/epsilon=0/seed=0/run.json" in failed
+    assert "this network cannot be trained" in failed
+    assert "snakemake --cores all --configfile sweep.yaml -- results/cells" in failed
+    assert len(list((tmp_path / "results/cells").rglob("run.json"))) == 7
+
+
+def test_a_diverged_cell_is_a_result(raw_config, tmp_path):
+    raw_config["experiments"] = {"dimension": raw_config["experiments"]["dimension"]}
+    raw_config["experiments"]["dimension"]["sizes"] = [8]
+    raw_config["training"]["learning_rate"] = 1e30
+    workflow = Workflow(tmp_path, raw_config)
+    workflow.run("--cores", "2")
+    cells = read_table(tmp_path / "results/tables/cells.parquet")
+    assert set(cells["status"]) == {"diverged"}
+    assert (tmp_path / "results/figures/dimension/input_dimension.png").exists()
+
+
+def test_two_snakemakes_at_once_are_kept_apart(finished, tmp_path):
+    workflow = finished.copy(tmp_path / "copy")
+    workflow.config["training"]["epochs"] = 40
+    first = workflow.start("--cores", "1")
+    while not list(workflow.folder.glob(".snakemake/locks/*")):
+        assert first.poll() is None
+    second = workflow.run("--cores", "1", check=False)
+    first.terminate()
+    first.communicate()
+    assert second.returncode
+    assert "cannot be locked" in (second.stdout + second.stderr).lower()
