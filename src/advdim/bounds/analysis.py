@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -44,7 +45,7 @@ def network_constants(layers: Sequence[Layer]) -> Constants:
     )
     joint = {
         index: joint_norms(before, layer)
-        for index, (before, layer) in enumerate(zip(layers[:-1], layers[1:], strict=True), start=1)
+        for index, (before, layer) in enumerate(pairwise(layers), start=1)
         if isinstance(layer, MaxPool) and layer.tiles and isinstance(before, Convolution)
     }
     plain, reach, deviation = [1.0], [1.0], dict[int, float]()

@@ -8,13 +8,14 @@ found by descent on the sum of the logarithms of smooth upper estimates of the l
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
+from advdim.bounds.folding import HOMOGENEOUS
 from advdim.bounds.layers import (
     Convolution,
     Diagonal,
@@ -23,7 +24,6 @@ from advdim.bounds.layers import (
     Linear,
     ReflectionPad,
 )
-from advdim.bounds.folding import HOMOGENEOUS
 from advdim.bounds.operator_norms import strided_symbol
 
 TRANSPARENT = (*HOMOGENEOUS, Flatten, ReflectionPad, Diagonal)
@@ -35,7 +35,7 @@ def balance(layers: Sequence[Layer], steps: int = 40, rate: float = 0.1) -> list
     weighted = [i for i, layer in enumerate(layers) if isinstance(layer, (Convolution, Linear))]
     pairs = [
         (one, two)
-        for one, two in zip(weighted[:-1], weighted[1:], strict=True)
+        for one, two in pairwise(weighted)
         if all(isinstance(layer, TRANSPARENT) for layer in layers[one + 1 : two])
     ]
     if not pairs:

@@ -60,7 +60,7 @@ def _ones(padding: Pair) -> Pair:
 
 
 def _window_deviations(first: Convolution, pool: MaxPool, group: Pair) -> Tensor:
-    """Return the symbol of the deviations within ``pool``'s windows, ``group`` of them per block."""
+    """Return the symbol of deviations within ``pool``'s windows, ``group`` of them per block."""
     edges = pool.kernel
     blocks = (edges[0] * group[0], edges[1] * group[1])
     symbol, _ = strided_symbol(first.weight, first.stride, blocks, first.padded_size, exact=True)
@@ -71,7 +71,7 @@ def _window_deviations(first: Convolution, pool: MaxPool, group: Pair) -> Tensor
 
 
 def compose(first: Convolution, pool: MaxPool, second: Convolution) -> Tensor:
-    """Return the kernel of ``second`` after window means after ``first``, for stride = pool period."""
+    """Return the kernel of ``second`` after window means after ``first``; stride = pool period."""
     step = [first.stride[a] * pool.kernel[a] for a in (0, 1)]
     edges = [
         first.stride[a] * (pool.kernel[a] - 1)

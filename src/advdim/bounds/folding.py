@@ -25,7 +25,7 @@ HOMOGENEOUS = (Relu, MaxPool, AveragePool, LpPool)
 
 
 def fold(layers: Sequence[Layer]) -> list[Layer]:
-    """Return an equal network in which diagonal layers carry signs and shifts only, where possible."""
+    """Return an equal network whose diagonal layers carry signs and shifts only, if possible."""
     folded: list[Layer] = []
     for layer in layers:
         if isinstance(layer, Diagonal):

@@ -7,11 +7,11 @@ maximum are convex, so with slopes alpha (a subgradient or any convex combinatio
     max_i (y_i + d_i) <= max y + alpha . d + max_i (norm(e_i - alpha) delta - gap_i)   (< 0)
 
 where gap_i = max y - y_i and delta is the norm of the window's deviations from their mean. ReLU is
-the maximum of (p, 0). Within radius rho, the deltas of a layer satisfy ``norm(delta) <= spread rho``
+the maximum of (p, 0). Within radius rho, a layer's deltas satisfy ``norm(delta) <= spread rho``
 and ``delta_j <= cap_j rho``; for every lambda >= 0 (weak duality)
 
     sum_j c_j (beta_j delta_j - gap_j)_+  <=  lambda (spread rho)^2 / 2
-        + sum_j max over delta in [0, cap_j rho] of (c_j (beta_j delta - gap_j) - lambda delta^2 / 2)_+
+      + sum_j max over delta in [0, cap_j rho] of (c_j (beta_j delta - gap_j) - lambda/2 delta^2)_+
 
 The layers before any cut may instead be charged ``norm(gradient there) * reach * rho``. The
 bound is the largest rho found at which the margin outweighs the cheapest cut.
@@ -129,7 +129,7 @@ def _bend(analysis: Analysis, index: int, tie: Tensor) -> Bend | None:
     gaps = choices.amax(1, keepdim=True) - choices
     slopes = (1 - gaps / (tie[:, None, None] * caps).clamp_min(1e-9)).clamp_min(0)
     slopes = slopes / slopes.sum(1, keepdim=True)
-    # norm(e_i - alpha)^2 = 1 - 2 alpha_i + norm(alpha)^2; for ReLU only p moves: |[i = p] - alpha_p|.
+    # norm(e_i - alpha)^2 = 1 - 2 alpha_i + norm(alpha)^2; for ReLU only p moves: [i = p] - alpha_p
     if isinstance(layer, Relu):
         moves = torch.tensor([1.0, 0.0], dtype=values.dtype)[:, None]
         beta = (moves - slopes[:, :1]).abs()
@@ -139,7 +139,7 @@ def _bend(analysis: Analysis, index: int, tie: Tensor) -> Bend | None:
 
 
 def _class_weights(analysis: Analysis, index: int) -> tuple[Tensor, Tensor] | None:
-    """Return the units' weights (C, N, U) and their spread (C, N) where pairs of classes have them."""
+    """Return the units' weights (C, N, U) and spread (C, N) where pairs of classes have them."""
     pairs = analysis.constants.pairs
     if pairs is None or index != len(analysis.layers) - 2:
         return None

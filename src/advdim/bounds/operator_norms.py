@@ -98,7 +98,7 @@ def patch_norm(layer: Convolution) -> float:
 
 
 def convolution_norm(layer: Convolution) -> float:
-    """Return an upper estimate of a zero-padded convolution's norm from its symbol's singular values.
+    """Return an upper estimate of a zero-padded convolution's norm, from its symbol.
 
     The padded convolution is a block of a circular one on a grid at least as large, whose norm is
     the largest over the grid's frequencies. Dilation only interleaves copies of the undilated one,
@@ -197,7 +197,7 @@ def pool_coverage(layer: MaxPool | LpPool) -> float:
 
 
 def lp_pool_norm(layer: LpPool) -> float:
-    """Return the Lipschitz constant of L_p pooling: a p-norm is at most n^max(0, 1/p - 1/2) 2-norms."""
+    """Return L_p pooling's Lipschitz constant: a p-norm is at most n^max(0, 1/p - 1/2) 2-norms."""
     elements = layer.kernel[0] * layer.kernel[1]
     return pool_coverage(layer) * elements ** max(0.0, 1 / layer.p - 0.5)
 

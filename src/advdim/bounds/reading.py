@@ -1,4 +1,4 @@
-"""Read a torch network into the typed layers of ``layers.py``; what is unknown is refused by name."""
+"""Read a torch network into the typed layers of ``layers.py``; the unknown is refused by name."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -20,13 +21,14 @@ from advdim.bounds.local import local_bound
 from advdim.bounds.relaxation import kink_bound, relaxation_bound
 
 SoundBound = Callable[[Analysis], Tensor | None]
+BoundFunction = TypeVar("BoundFunction", bound=SoundBound)
 SOUND_BOUNDS: dict[str, SoundBound] = {}
 
 
-def sound_bound(name: str) -> Callable[[SoundBound], SoundBound]:
+def sound_bound(name: str) -> Callable[[BoundFunction], BoundFunction]:
     """Register a sound bound under ``name``."""
 
-    def register(function: SoundBound) -> SoundBound:
+    def register(function: BoundFunction) -> BoundFunction:
         SOUND_BOUNDS[name] = function
         return function
 
