@@ -60,6 +60,8 @@ def test_fifty_kills_change_nothing(config, tmp_path):
             if path.exists():
                 read_table(path)
     assert child.exitcode == 0
+    assert not list(tmp_path.rglob(".*.partial"))
+    assert not list(disturbed.checkpoints.iterdir())
     assert kills >= KILLS
     assert disturbed.network.read_bytes() == undisturbed.network.read_bytes()
     assert disturbed.samples.read_bytes() == undisturbed.samples.read_bytes()
