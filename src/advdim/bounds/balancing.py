@@ -27,7 +27,7 @@ from advdim.bounds.layers import (
 from advdim.bounds.operator_norms import strided_symbol
 
 TRANSPARENT = (*HOMOGENEOUS, Flatten, ReflectionPad, Diagonal)
-COARSE = 8  # frequencies per axis during the descent; the final norms are certified on their own
+BEYOND_KERNEL = 3  # frequencies per axis beyond the kernel's edge; final norms are certified anew
 
 
 def balance(layers: Sequence[Layer], steps: int = 40, rate: float = 0.1) -> list[Layer]:
@@ -86,7 +86,8 @@ def _matrices(layer: Layer) -> Tensor:
     assert isinstance(layer, (Convolution, Linear))
     if isinstance(layer, Linear):
         return layer.weight[None].float()
-    symbol, _ = strided_symbol(layer.weight, (1, 1), (1, 1), (COARSE, COARSE))
+    lengths = [edge + BEYOND_KERNEL for edge in layer.weight.shape[2:]]
+    symbol, _ = strided_symbol(layer.weight, (1, 1), (1, 1), lengths)
     return symbol.to(torch.complex64)
 
 

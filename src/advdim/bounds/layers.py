@@ -26,6 +26,11 @@ class Layer:
     input_shape: TensorShape
     output_shape: TensorShape
 
+    @property
+    def values_in(self) -> int:
+        """The number of values of one sample that enter."""
+        return math.prod(self.input_shape)
+
     def apply(self, values: Tensor) -> Tensor:
         """Map values of shape (N, *input_shape) to (N, *output_shape)."""
         raise NotImplementedError

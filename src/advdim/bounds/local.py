@@ -40,6 +40,8 @@ from advdim.bounds.weighting import unit_weights
 
 MULTIPLIERS = (0.0, 0.09, 0.13, 0.18, 0.25, 0.35, 0.5, 0.71, 1.0)
 BISECTIONS = 14
+LARGEST_BENDS = 60_000  # choices of all units; a wider network is linearised in its last layers
+WORTHWHILE = 1.001  # a pass that gains less ends the search
 SOFTNESS = (0.1, 0.25, 0.3)  # any is sound; these were best on LeNet
 
 
@@ -77,10 +79,15 @@ def local_bound(analysis: Analysis, start: Tensor) -> Tensor:
 
     Slopes are softened near ties, at the scale of the radius found so far; any slopes are sound.
     """
-    best = start
+    best, gains = start, torch.ones_like(start, dtype=torch.bool)
     for softness in SOFTNESS:
         linearisation = _linearise(analysis, softness * best)
-        best = torch.maximum(best, _largest_radius(analysis, linearisation, best))
+        radius = _largest_radius(analysis, linearisation, best)
+        # Per sample, so that no sample's bound depends on its batch.
+        gains &= radius > WORTHWHILE * best
+        best = torch.where(gains, radius, best)
+        if not bool(gains.any()):
+            break
     return best
 
 
@@ -90,6 +97,7 @@ def _linearise(analysis: Analysis, tie: Tensor) -> Linearisation:
     classes, samples = gradients.shape[:2]
     cuts: list[tuple[Tensor, int]] = []
     bends: list[tuple[Bend, Tensor, Tensor]] = []
+    choices_left = LARGEST_BENDS
     for index in reversed(range(len(analysis.layers))):
         layer = analysis.layers[index]
         if index < len(analysis.layers) - 1:
@@ -97,13 +105,19 @@ def _linearise(analysis: Analysis, tie: Tensor) -> Linearisation:
                 flat = gradients.flatten(0, 1)
                 gradients = layer.adjoint(flat).unflatten(0, (classes, samples))
             else:
-                bend = _bend(analysis, index, tie)
+                choices_left -= _choices(layer)
+                bend = _bend(analysis, index, tie) if choices_left >= 0 else None
                 if bend is None:
                     break
                 gradients = _pull_back(layer, bend, gradients, bends)
         size = gradients.flatten(2).norm(dim=2) * analysis.constants.reach[index]
         cuts.append((size, len(bends)))
     return Linearisation(cuts, bends)
+
+
+def _choices(layer: Layer) -> int:
+    """Count the arguments among which all units of a nonlinear layer choose."""
+    return layer.values_in * (2 if isinstance(layer, Relu) else 1)
 
 
 def _bend(analysis: Analysis, index: int, tie: Tensor) -> Bend | None:
