@@ -37,6 +37,14 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def clear_unfinished(folder: str | Path) -> None:
+    """Remove what a killed process left half written in a folder that only one process uses."""
+    # The second pattern is that of safetensors' own temporary files.
+    for pattern in (".*.partial", ".tmp*"):
+        for left in Path(folder).glob(pattern):
+            left.unlink(missing_ok=True)
+
+
 def _is_full(error: Exception) -> bool:
     # safetensors and pyarrow wrap the system's error in their own.
     return getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)

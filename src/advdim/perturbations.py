@@ -24,10 +24,11 @@ def loss_gradient(
     The losses are summed, not averaged, so each row is the gradient dL/dx of one sample (ICML
     2019, Eq. 2). No gradient of the weights is computed.
     """
-    variable = inputs.detach().requires_grad_()
-    logits = network(variable)
-    loss = F.cross_entropy(logits, targets, reduction="sum")
-    (gradient,) = torch.autograd.grad(loss, variable)
+    with torch.enable_grad():
+        variable = inputs.detach().requires_grad_()
+        logits = network(variable)
+        loss = F.cross_entropy(logits, targets, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, variable)
     return logits.detach(), gradient
 
 

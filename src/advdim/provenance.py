@@ -18,6 +18,7 @@ TRAINING_CODE = (
     "networks",
     "perturbations.py",
     "streams.py",
+    "tensor_files.py",
     "training",
     "units.py",
 )

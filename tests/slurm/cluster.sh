@@ -87,11 +87,12 @@ stop() {
         fi
     done
     for _ in $(seq 20); do
-        pgrep -x "slurmd|slurmctld" >/dev/null || break
+        pgrep -x slurmd >/dev/null || pgrep -x slurmctld >/dev/null || break
         sleep 0.5
     done
-    pkill -KILL -x "slurmstepd|slurmd|slurmctld" 2>/dev/null || true
-    pkill -x munged 2>/dev/null || true
+    for program in slurmstepd slurmd slurmctld munged; do
+        pkill -KILL -x $program 2>/dev/null || true
+    done
     rm -rf $STATE $CONF
 }
 

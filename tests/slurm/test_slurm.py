@@ -33,7 +33,7 @@ def long_cell(raw: dict) -> dict:
     """A sweep of one cell that trains for about half a minute."""
     raw["experiments"] = {"dimension": {**raw["experiments"]["dimension"], "sizes": [16]}}
     raw["experiments"]["dimension"]["epsilons"] = [0.01]
-    raw["training"] |= {"epochs": 1200, "halve_every": 400}
+    raw["training"] |= {"epochs": 800, "halve_every": 400}
     raw["training"]["measurement"]["every"] = 400
     return raw
 
@@ -62,8 +62,7 @@ def test_tables_are_those_of_a_local_run(raw_config, tmp_path):
     same_tables(local, cluster)
 
 
-@pytest.mark.parametrize("signal", ["TERM", "KILL"])
-def test_a_cancelled_cell_continues_and_ends_the_same(raw_config, tmp_path, signal):
+def test_a_cancelled_cell_continues_and_ends_the_same(raw_config, tmp_path):
     config = long_cell(raw_config)
     local, cluster = (Workflow(tmp_path / name, config) for name in ("local", "cluster"))
     for workflow in (local, cluster):
@@ -74,10 +73,9 @@ def test_a_cancelled_cell_continues_and_ends_the_same(raw_config, tmp_path, sign
     wait_for(lambda: any("epoch 20/" in p.read_text() for p in log.rglob("*.log")))
     job = training_job()
     assert job
-    subprocess.run(["scancel", f"--signal={signal}", job], check=True)
+    subprocess.run(["scancel", job], check=True)
     output, _ = running.communicate(timeout=300)
     assert running.returncode == 0, output
     (text,) = [p.read_text() for p in log.rglob("*.log")]
-    # The killed cell starts again, the one that was warned goes on from where it was.
-    assert ("resumed at batch" in text) == (signal == "TERM")
+    assert "resumed at batch" in text
     same_tables(local, cluster)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from advdim.attacks.base import Attack, Batch, norms
-from advdim.attacks.pgd import Norm, l2_norm, loss_gradient
+from advdim.attacks.pgd import Norm, l2_norm
+from advdim.perturbations import loss_gradient
 from advdim.units import EpsilonUnits, Normalisation, threshold, to_normalised
 
 Target = Literal["prediction", "label"]
@@ -149,7 +150,7 @@ def first_order(
     network: nn.Module, inputs: Tensor, labels: Tensor, radius: float, norm: Norm
 ) -> Tensor:
     """Return the first-order damage ``epsilon_p * ||dL/dx||_q`` per sample (Lemma 2), (N,)."""
-    gradient = loss_gradient(network, inputs, labels).flatten(1)
+    gradient = loss_gradient(network, inputs, labels)[1].flatten(1)
     return radius * torch.linalg.vector_norm(gradient, ord=1 if norm == "linf" else 2, dim=1)
 
 

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from advdim.perturbations import loss_gradient
+
 Norm = Literal["linf", "l2"]
 Box: TypeAlias = tuple[Tensor, Tensor]
 RandomStart: TypeAlias = torch.Generator | Sequence[torch.Generator] | None
@@ -97,14 +99,6 @@ def gradient_l2(
     return pgd(network, inputs, targets, epsilon, steps=1, step_size=1.0, norm="l2", box=box)
 
 
-def loss_gradient(network: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Return the gradient of each sample's own (unaveraged) cross-entropy, (N, C, H, W)."""
-    with torch.enable_grad():
-        inputs = inputs.detach().requires_grad_(True)
-        loss = functional.cross_entropy(network(inputs), targets, reduction="sum")
-        return torch.autograd.grad(loss, inputs)[0]
-
-
 def steepest(gradient: Tensor, norm: Norm) -> Tensor:
     """Return the unit perturbation of the largest first-order increase (ICML 2019, Lemma 2)."""
     if norm == "linf":
@@ -146,7 +140,8 @@ def _ascend(
     start = 0.0 if random_start is None else radius * _uniform_ball(inputs, norm, random_start)
     perturbed = _clip(inputs + start, box)
     for _ in range(steps):
-        direction = steepest(loss_gradient(network, perturbed, targets), norm)
+        _, gradient = loss_gradient(network, perturbed, targets)
+        direction = steepest(gradient, norm)
         moved = perturbed + step_size * radius * direction
         perturbed = _clip(inputs + project(moved - inputs, radius, norm), box)
     return perturbed.detach()

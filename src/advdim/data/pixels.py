@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from advdim.config.data import AnyDataset
 from advdim.data.resize import replicate, replication_factor, shrink
 from advdim.data.sources import DataError, Images, open_source
-from advdim.files import atomic
 from advdim.streams import stream_seed
+from advdim.tensor_files import DamagedFileError, read_tensors, write_tensors
 from advdim.units import Normalisation
 
 SPLITS = ("train", "validation", "test")
@@ -146,8 +143,8 @@ def _describe_resizing(original: tuple[int, ...], size: int, factor: int) -> str
 
 def save_pixels(path: str | Path, pixels: Pixels, provenance: dict[str, object]) -> None:
     """Write the pixels atomically, with class names and provenance in the metadata."""
-    tensors = {f"{split}.images": t.contiguous() for split, t in pixels.images.items()}
-    tensors |= {f"{split}.labels": t.contiguous() for split, t in pixels.labels.items()}
+    tensors = {f"{split}.images": t for split, t in pixels.images.items()}
+    tensors |= {f"{split}.labels": t for split, t in pixels.labels.items()}
     description = {
         "class_names": pixels.class_names,
         "normalisation": {"mean": pixels.normalisation.mean, "std": pixels.normalisation.std},
@@ -155,17 +152,14 @@ def save_pixels(path: str | Path, pixels: Pixels, provenance: dict[str, object])
         "pixel_edge": pixels.pixel_edge,
         "provenance": provenance,
     }
-    with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata={"advdim": json.dumps(description, sort_keys=True)})
+    write_tensors(path, tensors, description)
 
 
 def load_pixels(path: str | Path) -> Pixels:
     """Read what ``save_pixels`` wrote; raises DataError where the file is damaged."""
     try:
-        with safe_open(path, framework="pt") as file:
-            description = json.loads(file.metadata()["advdim"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, TypeError) as error:
+        tensors, description = read_tensors(path)
+    except DamagedFileError as error:
         raise DataError(
             f"Pixel file {str(path)!r} cannot be read ({error}); delete it and run again."
         ) from error

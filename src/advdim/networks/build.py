@@ -10,14 +10,12 @@ from pathlib import Path
 
 import torch
 from pydantic import TypeAdapter
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
 from advdim.config.network import AnyNetwork, ConvolutionalNetwork, ModuleNetwork
-from advdim.files import atomic
 from advdim.networks.convolutional import convolutional
 from advdim.networks.initialisation import he
+from advdim.tensor_files import DamagedFileError, read_tensors, write_tensors
 from advdim.units import Normalisation
 
 
@@ -91,18 +89,14 @@ def save_network(
         "shape": asdict(shape),
         "normalisation": asdict(normalisation),
     }
-    tensors = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
-    with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata={"advdim": json.dumps(description, sort_keys=True)})
+    write_tensors(path, network.state_dict(), description)
 
 
 def load_network(path: str | Path) -> tuple[nn.Module, Shape, Normalisation]:
     """Read a network in evaluation mode; raises NetworkError where the file is damaged."""
     try:
-        with safe_open(path, framework="pt") as file:
-            description = json.loads(file.metadata()["advdim"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, TypeError) as error:
+        tensors, description = read_tensors(path)
+    except DamagedFileError as error:
         raise NetworkError(f"Network file {str(path)!r} cannot be read: {error}.") from error
     settings: AnyNetwork = TypeAdapter(AnyNetwork).validate_python(description["network"])
     shape = Shape(**description["shape"])

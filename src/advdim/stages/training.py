@@ -15,7 +15,7 @@ import torch
 
 from advdim.config import Config
 from advdim.data.pixels import load_pixels
-from advdim.files import write_json
+from advdim.files import clear_unfinished, write_json
 from advdim.measures import SampleMeasures
 from advdim.networks.build import Shape, build, save_network
 from advdim.provenance import commit, hardware, training_code, versions
@@ -47,6 +47,8 @@ def train_cell(config: Config, cell: Cell, pixels_file: str | Path, files: CellF
     """
     device = choose_device(config.device)
     float32_only(config.threads)
+    for folder in (files.run.parent, files.checkpoints):
+        clear_unfinished(folder)
     pixels = load_pixels(pixels_file)
     settings = config.training_of(cell.dataset, cell.network)
     shape = Shape(pixels.channels, pixels.size, len(pixels.class_names))
@@ -91,7 +93,9 @@ def train_cell(config: Config, cell: Cell, pixels_file: str | Path, files: CellF
         "settings": json.loads(training_settings(config, cell)),
     }
     write_json(files.run, run)
-    checkpoint.unlink(missing_ok=True)
+    # Those of other settings or older code as well: the cell is done.
+    for left in files.checkpoints.glob("*.safetensors"):
+        left.unlink(missing_ok=True)
     log.info("%s after %d epochs, %.1f s", outcome.status, trainer.state.epoch, outcome.seconds)
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
-from advdim.files import atomic
+from advdim.tensor_files import DamagedFileError, read_tensors, write_tensors
 
 log = logging.getLogger(__name__)
 PROGRESS = (
@@ -70,14 +67,9 @@ def save_checkpoint(path: Path, state: TrainingState) -> None:
     if state.attack_stream is not None:
         tensors["attack_stream"] = state.attack_stream
     progress = {name: getattr(state, name) for name in PROGRESS}
-    stored = {
-        name: t.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, t in tensors.items()
-    }
     try:
-        with atomic(path) as temporary:
-            save_file(stored, temporary, metadata={"progress": json.dumps(progress)})
-    except (OSError, SafetensorError) as error:
+        write_tensors(path, tensors, progress)
+    except OSError as error:
         log.warning("Checkpoint %s cannot be written (%s); training goes on.", path, error)
 
 
@@ -89,10 +81,8 @@ def resume(path: Path, state: TrainingState) -> bool:
     if not path.exists():
         return False
     try:
-        with safe_open(path, framework="pt") as file:
-            progress = json.loads(file.metadata()["progress"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        tensors, progress = read_tensors(path)
+    except DamagedFileError as error:
         log.warning("Checkpoint %s is damaged (%s); the cell starts again.", path, error)
         return False
     weights = _part(tensors, "network")

@@ -1,0 +1,130 @@
+"""What all bounds share: the network's constants, and the samples' activations and margins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from advdim.bounds.chaining import chained_norm
+from advdim.bounds.layers import Convolution, Layer, Linear, MaxPool, forward
+from advdim.bounds.operator_norms import lipschitz, patch_norm
+from advdim.bounds.pooling import JointNorms, joint_norms
+from advdim.bounds.weighting import pair_norms
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Upper estimates that depend on the network alone.
+
+    ``loose`` and ``exact`` hold one Lipschitz constant per layer, from the patch formula and from
+    certified operator norms; ``joint`` the joint norms by index of the pool, ``pairs`` those of
+    ``weighting.pair_norms``. Per unit of change of the network's input, ``reach[i]`` bounds the
+    change of layer i's input, ``plain_reach[i]`` does so without the joint norms, and
+    ``deviation[i]`` bounds the deviations from the window means at the max pool i.
+    """
+
+    loose: tuple[float, ...]
+    exact: tuple[float, ...]
+    joint: dict[int, JointNorms]
+    deviation: dict[int, float]
+    pairs: Tensor | None
+    plain_reach: tuple[float, ...]
+    reach: tuple[float, ...]
+
+
+def network_constants(layers: Sequence[Layer]) -> Constants:
+    """Compute the constants once per network."""
+    exact = tuple(lipschitz(layer) for layer in layers)
+    loose = tuple(
+        patch_norm(layer) if isinstance(layer, Convolution) else norm
+        for layer, norm in zip(layers, exact, strict=True)
+    )
+    joint = {
+        index: joint_norms(before, layer)
+        for index, (before, layer) in enumerate(pairwise(layers), start=1)
+        if isinstance(layer, MaxPool) and layer.tiles and isinstance(before, Convolution)
+    }
+    plain, reach, deviation = [1.0], [1.0], dict[int, float]()
+    for index, (layer, norm) in enumerate(zip(layers, exact, strict=True)):
+        plain.append(plain[-1] * norm)
+        after = reach[-1] * norm
+        if index in joint:
+            before = reach[index - 1]
+            after = min(after, before * joint[index].pooled)
+            deviation[index] = min(reach[index], before * joint[index].deviation)
+        first = _chain_start(layers, index, joint)
+        if isinstance(layer, Convolution) and first is not None:
+            chain = chained_norm(*first, layer, norm)
+            after = min(after, reach[index - 2] * chain) if chain else after
+        if isinstance(layer, MaxPool) and index in joint:
+            second = layers[index - 1]
+            first = _chain_start(layers, index - 1, joint)
+            if isinstance(second, Convolution) and first is not None:
+                chain = chained_norm(*first, second, joint[index].deviation, layer.kernel)
+                if chain:
+                    deviation[index] = min(deviation[index], reach[index - 3] * chain)
+        reach.append(after)
+    return Constants(loose, exact, joint, deviation, pair_norms(layers), tuple(plain), tuple(reach))
+
+
+def _chain_start(
+    layers: Sequence[Layer], index: int, joint: dict[int, JointNorms]
+) -> tuple[Convolution, MaxPool] | None:
+    """Return the convolution and max pool that come right before layer ``index``, if they do."""
+    if index - 1 not in joint:
+        return None
+    first, pool = layers[index - 2], layers[index - 1]
+    assert isinstance(first, Convolution)
+    assert isinstance(pool, MaxPool)
+    return first, pool
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A batch of N samples at C classes: activations, predictions and margins.
+
+    ``values[i]`` is the input of layer i, in float64. ``margins`` (N, C) holds the logit of the
+    prediction minus each class's, less an allowance for rounding, infinite at the prediction
+    itself. ``directions`` (C, N, F) holds the matching differences of rows of the last layer.
+    """
+
+    layers: Sequence[Layer]
+    constants: Constants
+    values: Sequence[Tensor]
+    predictions: Tensor
+    margins: Tensor
+    directions: Tensor
+
+    @property
+    def last(self) -> Linear:
+        """The layer that yields the logits."""
+        layer = self.layers[-1]
+        assert isinstance(layer, Linear)
+        return layer
+
+
+def analyse(layers: Sequence[Layer], constants: Constants, inputs: Tensor) -> Analysis:
+    """Run ``inputs`` (N, *input_shape) through the layers and collect what the bounds need."""
+    values = forward(layers, inputs)
+    last = layers[-1]
+    assert isinstance(last, Linear)
+    logits = values[-1]
+    predictions = logits.argmax(1)
+    own = logits.gather(1, predictions[:, None])
+    rounding = 1e-3 * torch.finfo(logits.dtype).eps ** 0.6 * logits.abs().amax(1, keepdim=True)
+    margins = (own - logits - rounding).clamp_min(0)
+    margins.scatter_(1, predictions[:, None], torch.inf)
+    weight = last.weight.to(inputs.dtype)
+    directions = weight[predictions][None] - weight[:, None]
+    return Analysis(layers, constants, values, predictions, margins, directions)
+
+
+def divide(margins: Tensor, norms: Tensor) -> Tensor:
+    """Return ``margins / norms`` with ties at 0, and infinity where no change is possible."""
+    ratio = margins / norms.clamp_min(torch.finfo(norms.dtype).tiny)
+    ratio = torch.where(norms > 0, ratio, torch.inf)
+    return torch.where(margins > 0, ratio, 0.0)

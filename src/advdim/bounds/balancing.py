@@ -1,0 +1,122 @@
+"""Rescale channels between layers: an equal network whose norms multiply to less.
+
+ReLU, pooling and reflection commute with positive factors per channel, so one layer's outputs may
+be multiplied by s and the next one's inputs divided by it. The network computes the same function,
+hence every bound of the rescaled network is a bound of the network, whatever s. The factors are
+found by descent on the sum of the logarithms of smooth upper estimates of the layers' norms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from advdim.bounds.folding import HOMOGENEOUS
+from advdim.bounds.layers import (
+    Convolution,
+    Diagonal,
+    Flatten,
+    Layer,
+    Linear,
+    ReflectionPad,
+)
+from advdim.bounds.operator_norms import strided_symbol
+
+TRANSPARENT = (*HOMOGENEOUS, Flatten, ReflectionPad, Diagonal)
+BEYOND_KERNEL = 3  # frequencies per axis beyond the kernel's edge; final norms are certified anew
+
+
+def balance(layers: Sequence[Layer], steps: int = 40, rate: float = 0.1) -> list[Layer]:
+    """Return an equal network with channels rescaled between successive weight layers."""
+    weighted = [i for i, layer in enumerate(layers) if isinstance(layer, (Convolution, Linear))]
+    pairs = [
+        (one, two)
+        for one, two in pairwise(weighted)
+        if all(isinstance(layer, TRANSPARENT) for layer in layers[one + 1 : two])
+    ]
+    if not pairs:
+        return list(layers)
+    scales = _descend(layers, weighted, pairs, steps, rate)
+    balanced = list(layers)
+    for (one, two), scale in zip(pairs, scales, strict=True):
+        _rescale(balanced, one, two, scale)
+    return balanced
+
+
+def _descend(
+    layers: Sequence[Layer],
+    weighted: Sequence[int],
+    pairs: Sequence[tuple[int, int]],
+    steps: int,
+    rate: float,
+) -> list[Tensor]:
+    matrices = {i: _matrices(layers[i]) for i in weighted}
+    logs = [
+        torch.zeros(matrices[one].shape[1], dtype=matrices[one].real.dtype, requires_grad=True)
+        for one, _ in pairs
+    ]
+    outgoing = {one: log for (one, _), log in zip(pairs, logs, strict=True)}
+    incoming = {two: log for (_, two), log in zip(pairs, logs, strict=True)}
+    descent = torch.optim.Adam(logs, lr=rate)
+    for step in range(steps):
+        for group in descent.param_groups:
+            group["lr"] = rate * (1 - step / steps)
+        with torch.enable_grad():
+            total = torch.zeros((), dtype=logs[0].dtype)
+            for index in weighted:
+                matrix = matrices[index]
+                if index in outgoing:
+                    matrix = matrix * outgoing[index].exp()[:, None]
+                if index in incoming:
+                    repeats = matrix.shape[2] // len(incoming[index])
+                    matrix = matrix / incoming[index].exp().repeat_interleave(repeats)
+                total = total + _smooth_log_norm(matrix)
+            descent.zero_grad()
+            total.backward()
+        descent.step()
+    return [log.detach().double().exp() for log in logs]
+
+
+def _matrices(layer: Layer) -> Tensor:
+    """Return the matrices (frequencies, outputs, inputs) whose largest norm is the layer's."""
+    assert isinstance(layer, (Convolution, Linear))
+    if isinstance(layer, Linear):
+        return layer.weight[None].float()
+    lengths = [edge + BEYOND_KERNEL for edge in layer.weight.shape[2:]]
+    symbol, _ = strided_symbol(layer.weight, (1, 1), (1, 1), lengths)
+    return symbol.to(torch.complex64)
+
+
+def _smooth_log_norm(matrices: Tensor, squarings: int = 4) -> Tensor:
+    """Return the log of a Schatten norm of high order, over all frequencies at once."""
+    smaller = matrices if matrices.shape[1] >= matrices.shape[2] else matrices.mH
+    gram = smaller.mH @ smaller
+    logarithm = torch.zeros((), dtype=gram.real.dtype)
+    for squaring in range(squarings):
+        size = gram.detach().abs().square().sum((1, 2)).sqrt().max()
+        logarithm = logarithm + size.log() / 2**squaring
+        gram = gram / size
+        gram = gram @ gram
+    power = 2**squarings
+    trace = gram.diagonal(dim1=1, dim2=2).real.sum()
+    return logarithm / 2 + trace.clamp_min(1e-30).log() / (2 * power)
+
+
+def _rescale(layers: list[Layer], one: int, two: int, scale: Tensor) -> None:
+    first, second = layers[one], layers[two]
+    assert isinstance(first, (Convolution, Linear))
+    assert isinstance(second, (Convolution, Linear))
+    shape = (-1,) + (1,) * (first.weight.ndim - 1)
+    layers[one] = replace(first, weight=first.weight * scale.view(shape), bias=first.bias * scale)
+    for index in range(one + 1, two):
+        between = layers[index]
+        if isinstance(between, Diagonal):
+            layers[index] = replace(between, shift=between.shift * scale)
+    repeats = second.weight.shape[1] // len(scale)
+    columns = scale.repeat_interleave(repeats)
+    shape = (1, -1) + (1,) * (second.weight.ndim - 2)
+    layers[two] = replace(second, weight=second.weight / columns.view(shape))
