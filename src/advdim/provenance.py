@@ -31,6 +31,7 @@ ATTACK_CODE = (
     "attacks/foolbox_suite.py",
     "attacks/minimal.py",
     "attacks/pgd.py",
+    "perturbations.py",
     "stages/attacks.py",
 )
 

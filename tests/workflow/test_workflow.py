@@ -64,12 +64,12 @@ def test_a_cells_summary_derives_from_its_epochs(finished):
 
 def test_deleting_a_network_trains_that_cell_again(workflow):
     (workflow.folder / CELL / "network.safetensors").unlink()
-    assert workflow.counts() == {"train": 1, **TABLES_AGAIN, **FIGURES_AGAIN}
+    assert workflow.counts() == {"train": 1, "attack": 1, **TABLES_AGAIN, **FIGURES_AGAIN}
 
 
 def test_an_epsilon_more_trains_the_new_cells_only(workflow):
     workflow.config["experiments"]["dimension"]["epsilons"].append(0.1)
-    assert workflow.counts() == {"train": 2, **TABLES_AGAIN, **FIGURES_AGAIN}
+    assert workflow.counts() == {"train": 2, "attack": 2, **TABLES_AGAIN, **FIGURES_AGAIN}
 
 
 def test_a_seed_more_trains_the_new_cells_only(workflow):
@@ -84,7 +84,7 @@ def test_another_spelling_of_an_epsilon_changes_nothing(workflow):
 
 def test_a_methods_settings_retrain_its_cells_only(workflow):
     workflow.config["methods"]["pgd_linf"]["steps"] = 3
-    assert workflow.counts() == {"train": 3, **TABLES_AGAIN, **FIGURES_AGAIN}
+    assert workflow.counts() == {"train": 3, "attack": 2, **TABLES_AGAIN, **FIGURES_AGAIN}
 
 
 def test_a_networks_settings_retrain_its_cells_only(workflow):

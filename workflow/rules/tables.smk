@@ -14,7 +14,11 @@ rule table_cells:
     params:
         experiments=digest(
             str(
-                [(name, e.model_dump_json()) for name, e in CONFIG.experiments.items()]
+                [
+                    # Which cells an experiment holds, not what is made of them.
+                    (name, e.model_dump_json(exclude={"attacks", "figures"}))
+                    for name, e in CONFIG.experiments.items()
+                ]
             )
         ),
     script:
