@@ -55,10 +55,14 @@ def attack_agreement(tables: Mapping[str, pd.DataFrame], settings: FigureSetting
     axes[2].set_title("every attack")
     axes[2].set_xlabel(f"{LABELS['vulnerability']}\nunder {name}")
     axes[2].set_ylabel(LABELS["vulnerability"])
-    axes[2].plot([0, 100], [0, 100], ":", color="0.4", lw=1)
     _scatter(
         axes[2], others, scaled(others["vulnerability_reference"], "vulnerability"), line=False
     )
+    top = 100 * max([0.05, *rows["vulnerability"]])
+    axes[2].plot([0, top], [0, top], ":", color="0.4", lw=1)
+    for axis in axes:
+        axis.set_ylim(0, 1.08 * top)
+    axes[2].set_xlim(0, 1.08 * top)
     _attack_legend(figure, rows["attack"])
     note_diverged(figure, cells)
     return figure
@@ -223,7 +227,7 @@ def _scatter(axis: Axes, rows: pd.DataFrame, x: pd.Series, line: bool = True) ->
             x[chosen], scaled(rows.loc[chosen, "vulnerability"], "vulnerability"),
             ATTACK_MARKERS[attack], ls="-" if line else "", lw=0.8, ms=4.5, alpha=0.8,
             color=ATTACK_COLOURS[attack],
-            fillstyle="none" if attack.endswith("l2") and not line else "full",
+            fillstyle="none" if attack.endswith("l2") else "full",
         )  # fmt: skip
 
 
@@ -269,7 +273,7 @@ def _attack_legend(figure: Figure, attacks: pd.Series) -> None:
     handles = [
         figure.axes[0].plot(
             [], [], ATTACK_MARKERS[name], ls="-", lw=0.8, ms=4.5, color=colour,
-            label=ATTACK_LABELS[name],
+            label=ATTACK_LABELS[name], fillstyle="none" if name.endswith("l2") else "full",
         )[0]
         for name, colour in ATTACK_COLOURS.items()
         if name in there
