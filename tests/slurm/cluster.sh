@@ -67,7 +67,7 @@ start() {
     mkdir -p /run/munge /var/log/munge /var/lib/munge
     chown munge: /run/munge /var/log/munge /var/lib/munge /etc/munge
     [ -f /etc/munge/munge.key ] || runuser -u munge -- mungekey --create
-    pgrep -x munged >/dev/null || runuser -u munge -- /usr/sbin/munged
+    munge -n </dev/null >/dev/null 2>&1 || runuser -u munge -- /usr/sbin/munged --force
     slurmctld
     slurmd
     for _ in $(seq 60); do
