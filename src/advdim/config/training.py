@@ -70,7 +70,11 @@ class Training(Settings):
     halve_every: PositiveInt = Field(30, description="epochs between two learning-rate halvings")
     reload_best: bool = Field(True, description="at a halving, go back to the best validation net")
     epsilon_units: Units = "normalised"
-    precision: Literal["float32"] = "float32"
+    precision: Literal["float32", "mixed"] = Field(
+        "float32",
+        description="mixed: training attacks are crafted in bfloat16 where the device has it. Not "
+        "for max pools on copied pixels: rounding makes their inputs equal again",
+    )
     measurement: Measurement = Measurement()
 
     def measured(self, epoch: int) -> bool:

@@ -86,7 +86,7 @@ def train_cell(config: Config, cell: Cell, pixels_file: str | Path, files: CellF
         "epochs": trainer.state.epoch,
         "seconds": outcome.seconds,
         "device": hardware(device),
-        "precision": settings.precision,
+        "precision": trainer.precision,
         "versions": versions(),
         "commit": commit(),
         "training_code": training_code(),

@@ -20,6 +20,7 @@ from advdim.config.training import Training
 from advdim.data.batches import Batches
 from advdim.data.pixels import SPLITS, Pixels
 from advdim.measures import SampleMeasures, accuracy, measure
+from advdim.networks.low_precision import has_bfloat16, low_precision
 from advdim.streams import stream
 from advdim.training.checkpoint import TrainingState, resume, save_checkpoint
 from advdim.training.regularisers import Objective
@@ -32,6 +33,11 @@ T = TypeVar("T")
 
 class Interrupted(Exception):
     """Training was asked to stop; the checkpoint holds all that was done."""
+
+
+def precision_used(settings: Training, device: torch.device | str) -> str:
+    """Return the precision set, or float32 where the device has no bfloat16."""
+    return settings.precision if has_bfloat16(device) else "float32"
 
 
 @dataclass(frozen=True)
@@ -60,12 +66,14 @@ class Trainer:
         checkpoint_seconds: float = 120.0,
         stop_requested: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take a network, its data, and ``objective(network, inputs, targets, epsilon, random)``.
+        """Take a network, its data, and an objective of ``training.regularisers``.
 
         ``epsilon`` is in normalised units; ``owner`` names the random streams. Between batches,
         ``stop_requested`` is asked and, every ``checkpoint_seconds``, the state is written.
         """
         self.network = network.to(device)
+        self.precision = precision_used(settings, device)
+        self.crafting = low_precision(network) if self.precision == "mixed" else network
         self.batches = {split: Batches(pixels, split, device) for split in SPLITS}
         self.objective = objective
         self.epsilon = epsilon
@@ -147,7 +155,9 @@ class Trainer:
         batches = self.batches["train"].shuffled(settings.batch_size, self.augmentation, order)
         self.network.train()
         for inputs, labels in self._interruptible(itertools.islice(batches, state.batch, None)):
-            objective = self.objective(self.network, inputs, labels, self.epsilon, random=attack)
+            objective = self.objective(
+                self.network, inputs, labels, self.epsilon, random=attack, crafting=self.crafting
+            )
             state.optimiser.zero_grad(set_to_none=True)
             objective.backward()
             state.optimiser.step()

@@ -2,7 +2,9 @@
 
 Every function takes ``(network, inputs, targets, epsilon)``: inputs (N, C, H, W) in normalised
 units, integer targets (N,), and the strength ``epsilon`` (epsilon_inf, normalised units); it
-returns a scalar to be minimised, in nats. ``d = C * H * W``.
+returns a scalar to be minimised, in nats. ``d = C * H * W``. Where perturbations are made,
+``crafting`` is the network that their gradients are taken of, on the same parameters: by default
+``network`` itself.
 """
 
 from __future__ import annotations
@@ -63,9 +65,11 @@ def aug_linf(
     epsilon: float,
     *,
     batch_norm_during_attack: str = "train",
+    crafting: nn.Module | None = None,
 ) -> torch.Tensor:
     """(L(x) + L(x + delta)) / 2 with the one-step l-inf attack (ICML 2019, Eq. 5; FGSM)."""
-    return _augmented(network, inputs, targets, epsilon, math.inf, batch_norm_during_attack)
+    mode = batch_norm_during_attack
+    return _augmented(network, crafting or network, inputs, targets, epsilon, math.inf, mode)
 
 
 def aug_l2(
@@ -75,14 +79,17 @@ def aug_l2(
     epsilon: float,
     *,
     batch_norm_during_attack: str = "train",
+    crafting: nn.Module | None = None,
 ) -> torch.Tensor:
     """(L(x) + L(x + delta)) / 2, the one-step l2 attack of size epsilon d^(1/2) (Eqs. 3 and 5)."""
     radius = epsilon * inputs[0].numel() ** 0.5
-    return _augmented(network, inputs, targets, radius, 2, batch_norm_during_attack)
+    mode = batch_norm_during_attack
+    return _augmented(network, crafting or network, inputs, targets, radius, 2, mode)
 
 
 def _augmented(
     network: nn.Module,
+    crafting: nn.Module,
     inputs: torch.Tensor,
     targets: torch.Tensor,
     radius: float,
@@ -90,7 +97,7 @@ def _augmented(
     batch_norm_during_attack: str,
 ) -> torch.Tensor:
     with batch_norm_mode(network, batch_norm_during_attack):
-        _, gradient = loss_gradient(network, inputs, targets)
+        _, gradient = loss_gradient(crafting, inputs, targets)
     adversarial = inputs + one_step(gradient, radius, p)
     clean_loss = F.cross_entropy(network(inputs), targets)
     return (clean_loss + F.cross_entropy(network(adversarial), targets)) / 2
@@ -107,6 +114,7 @@ def pgd_linf(
     random_start: bool = True,
     batch_norm_during_attack: str = "train",
     random: torch.Generator | None = None,
+    crafting: nn.Module | None = None,
 ) -> torch.Tensor:
     """L(x + delta), delta by projected gradient ascent (ICML 2019, Section 4.1; Madry et al.).
 
@@ -118,7 +126,7 @@ def pgd_linf(
         random = torch.default_generator
     with batch_norm_mode(network, batch_norm_during_attack):
         delta = pgd_linf_perturbation(
-            network,
+            crafting or network,
             inputs,
             targets,
             epsilon,
@@ -179,9 +187,13 @@ REGULARISERS: dict[str, Objective] = {
 
 
 def objective(method: str, settings: Mapping[str, Any]) -> Objective:
-    """Return a method's function with its settings filled in and a ``random`` stream accepted."""
+    """Return a method's function with its settings filled in.
+
+    It accepts the stream ``random`` and the network ``crafting``, whether the method needs them or
+    not.
+    """
     function = functools.partial(REGULARISERS[method], **settings)
-    draws = "random" in inspect.signature(REGULARISERS[method]).parameters
+    accepted = inspect.signature(REGULARISERS[method]).parameters
 
     def configured(
         network: nn.Module,
@@ -189,9 +201,11 @@ def objective(method: str, settings: Mapping[str, Any]) -> Objective:
         targets: torch.Tensor,
         epsilon: float,
         random: torch.Generator,
+        crafting: nn.Module | None = None,
     ) -> torch.Tensor:
-        streams = {"random": random} if draws else {}
-        return function(network, inputs, targets, epsilon, **streams)
+        given = {"random": random, "crafting": crafting}
+        needed = {name: value for name, value in given.items() if name in accepted}
+        return function(network, inputs, targets, epsilon, **needed)
 
     return configured
 

@@ -1,0 +1,218 @@
+"""Time of a training step beside that of plain research code, as ratios in one run.
+
+Every variant runs in a process of its own, all of them in turn for some rounds, and the best round
+of each counts: processor seconds on a CPU (which other programs disturb least), wall seconds on a
+GPU. The share of the ceiling is the arithmetic of the convolutions over the step's time, against
+the rate of a large matrix product of the same precision. Writes JSON to standard output, and a
+figure with ``--figure``:
+
+    python benchmarks/training_step.py --sizes 32 64 128 --methods pgd_linf grad_l1 none
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from reference import copy_weights, plain_network, plain_step
+
+from advdim.config import Config
+from advdim.config.network import ConvolutionalNetwork
+from advdim.networks.build import Shape, build
+from advdim.networks.low_precision import has_bfloat16, low_precision
+from advdim.stages.training import choose_device, float32_only
+from advdim.training.regularisers import objective
+
+NETWORKS = {
+    "maxpool8": ConvolutionalNetwork(
+        layers=8, pool="max", pool_after=[2, 4, 6, 8], dilation="size / 32", head="global_max"
+    ),
+    "strided6": ConvolutionalNetwork(layers=6, strides=[1, 2, 2, 2, 2, 2]),
+}
+VARIANTS = ("plain", "float32", "mixed")
+EPSILON = 0.01
+# Passes through the network per step, in forward passes: a gradient of the inputs alone is 2, of
+# inputs or weights with the weights' own 3, and a second-order pass about 6.
+PASSES = {"none": 3, "grad_l1": 8, "grad_l2": 8, "aug_linf": 8, "aug_l2": 8, "pgd_linf": 17}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", choices=NETWORKS, default="maxpool8")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64])
+    parser.add_argument("--methods", nargs="+", choices=PASSES, default=["pgd_linf", "none"])
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=3, help="timed steps of a process")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--figure", type=Path, help="draw the ratios into this file")
+    parser.add_argument("--one", nargs=3, metavar=("VARIANT", "METHOD", "SIZE"))
+    settings = parser.parse_args()
+    if settings.one:
+        variant, method, size = settings.one
+        print(json.dumps(time_one(settings, variant, method, int(size))))
+        return
+    rows = list(compare(settings))
+    print(json.dumps({"device": choose_device(settings.device), "rows": rows}, indent=2))
+    if settings.figure:
+        draw(rows, settings.figure)
+
+
+def compare(settings: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yield a row per (size, method, variant), each with its ratio to the plain step."""
+    for size in settings.sizes:
+        for method in settings.methods:
+            rounds = [
+                {variant: run_one(variant, method, size) for variant in settings.variants}
+                for _ in range(settings.rounds)
+            ]
+            best = {
+                variant: min((r[variant] for r in rounds), key=lambda row: row["seconds"])
+                for variant in settings.variants
+            }
+            for variant, row in best.items():
+                if "plain" in best:
+                    row["times_the_plain_step"] = best["plain"]["seconds"] / row["seconds"]
+                yield {"size": size, "method": method, "variant": variant, **row}
+
+
+def run_one(variant: str, method: str, size: int) -> dict[str, Any]:
+    """Time one variant in a fresh process, whose allocator nothing has touched."""
+    command = [sys.executable, *sys.argv, "--one", variant, method, str(size)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def time_one(settings: argparse.Namespace, variant: str, method: str, size: int) -> dict[str, Any]:
+    """Return seconds of a step, images per second, peak memory and the share of the ceiling."""
+    device = choose_device(settings.device)
+    architecture, shape = NETWORKS[settings.network], Shape(3, size, 10)
+    random = torch.Generator().manual_seed(0)
+    if variant == "plain":
+        torch.set_num_threads(settings.threads)
+    else:
+        float32_only(settings.threads)
+    inputs = torch.randn(settings.batch_size, 3, size, size, generator=random).to(device)
+    targets = torch.randint(0, 10, (settings.batch_size,), generator=random).to(device)
+    ours = build(architecture, shape, random).to(device).train()
+    if variant == "plain":
+        network = plain_network(architecture, 3, size, 10).to(device).train()
+        copy_weights(ours, network)
+        optimiser = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+
+        def step() -> None:
+            plain_step(method, network, optimiser, inputs, targets, EPSILON)
+    else:
+        step = own_step(variant, method, ours, inputs, targets, device)
+    seconds = best_seconds(step, settings.steps, device)
+    precision = torch.bfloat16 if variant == "mixed" else torch.float32
+    operations = 2 * multiply_adds(ours, inputs[:1]) * len(inputs) * PASSES[method]
+    return {
+        "seconds": seconds,
+        "images_per_second": len(inputs) / seconds,
+        "nanoseconds_per_pixel": 1e9 * seconds / (len(inputs) * size**2),
+        "peak_megabytes": peak_megabytes(device),
+        "share_of_ceiling": operations / seconds / matrix_rate(precision, device),
+    }
+
+
+def own_step(
+    variant: str,
+    method: str,
+    network: torch.nn.Module,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    device: str,
+) -> Callable[[], None]:
+    """Return the step that the package's training loop makes."""
+    if variant == "mixed" and not has_bfloat16(device):
+        raise SystemExit(f"{device} has no bfloat16; leave the variant 'mixed' out")
+    crafting = low_precision(network) if variant == "mixed" else network
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    methods = Config.model_fields["methods"].get_default()
+    function = objective(method, getattr(methods, method).model_dump())
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+    attack = torch.Generator(device).manual_seed(0)
+
+    def step() -> None:
+        loss = function(network, inputs, targets, EPSILON, random=attack, crafting=crafting)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    return step
+
+
+def best_seconds(step: Callable[[], None], steps: int, device: str) -> float:
+    """Return the shortest of some steps, after two that warm up."""
+    clock = time.process_time if device == "cpu" else time.perf_counter
+    times = []
+    for _ in range(steps + 2):
+        start = clock()
+        step()
+        if device != "cpu":
+            torch.cuda.synchronize()
+        times.append(clock() - start)
+    return min(times[2:]) / (torch.get_num_threads() if device == "cpu" else 1)
+
+
+def multiply_adds(network: torch.nn.Module, inputs: torch.Tensor) -> int:
+    """Return the multiply-adds of the convolutions for one image."""
+    counts: list[int] = []
+
+    def count(layer: torch.nn.Module, _: object, output: torch.Tensor) -> None:
+        assert isinstance(layer, torch.nn.Conv2d)
+        counts.append(output[0].numel() * layer.weight[0].numel())
+
+    layers = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    with torch.no_grad():
+        network.eval()(inputs)
+    for hook in hooks:
+        hook.remove()
+    return sum(counts)
+
+
+def matrix_rate(precision: torch.dtype, device: str, edge: int = 2048) -> float:
+    """Return the operations per second of a large square matrix product."""
+    left = torch.randn(edge, edge, device=device).to(precision)
+    return 2 * edge**3 / best_seconds(lambda: torch.mm(left, left), 4, device)
+
+
+def peak_megabytes(device: str) -> float:
+    """Return the most memory that the process has held, on the device where that is a GPU."""
+    if device == "cpu":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return torch.cuda.max_memory_allocated() / 2**20
+
+
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draw the ratios against the size, a panel per method."""
+    import matplotlib.pyplot as plt
+
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    figure, axes = plt.subplots(1, len(methods), squeeze=False, layout="constrained", sharey=True)
+    for axis, method in zip(axes[0], methods, strict=True):
+        for variant in [name for name in VARIANTS if name != "plain"]:
+            chosen = [r for r in rows if (r["method"], r["variant"]) == (method, variant)]
+            sizes = [row["size"] for row in chosen]
+            axis.plot(sizes, [row["times_the_plain_step"] for row in chosen], "o-", label=variant)
+        axis.set(title=method, xlabel="size (pixels)", xscale="log", ylim=(0, None))
+        axis.axhline(1, ls=":", color="0.4")
+    axes[0][0].set_ylabel("times as fast as the plain step")
+    axes[0][-1].legend(frameon=False)
+    figure.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    main()
