@@ -33,10 +33,14 @@ def test_python_blocks_run(finished, tmp_path, monkeypatch, capsys):
     assert "meaning" in capsys.readouterr().out
 
 
-def test_experiment_and_network_blocks_are_valid(raw_config, tmp_path):
-    experiments, datasets, networks = map(yaml.safe_load, blocks("yaml"))
+def test_configuration_blocks_are_valid(raw_config, tmp_path):
+    parts = [yaml.safe_load(block) for block in blocks("yaml")]
     default = yaml.safe_load((ROOT / "config.yaml").read_text())
-    load({**default, **experiments})
+    for part in parts:
+        if "experiments" in part:
+            load({**default, **part})
+    (datasets,) = [part for part in parts if "datasets" in part]
+    (networks,) = [part for part in parts if "networks" in part]
     for split in ("train", "test"):
         (tmp_path / split).mkdir()
     datasets = datasets["datasets"]
