@@ -1,0 +1,1 @@
+"""The papers' sentences as statistics with intervals and verdicts."""

@@ -1,0 +1,8 @@
+"""All claims, in the order of the papers."""
+
+from __future__ import annotations
+
+from advdim.claims import attacks, dimension, regularisation
+from advdim.claims.base import Claim
+
+CLAIMS: tuple[Claim, ...] = (*regularisation.CLAIMS, *dimension.CLAIMS, *attacks.CLAIMS)

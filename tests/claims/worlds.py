@@ -1,0 +1,145 @@
+"""Tables of invented sweeps: one in which every claim is true, one in which none is."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+FIGURES = {
+    "regularisation": ["regularisation_methods", "matched_strengths"],
+    "dimension": ["input_dimension", "attack_ladder", "first_order_damage", "attack_agreement"],
+}
+METHODS = ("grad_l1", "grad_l2", "aug_linf", "aug_l2", "pgd_linf", "cross_lipschitz")
+STRENGTHS = (0.01, 0.02, 0.05, 0.1, 0.2)
+SIZES = (8, 16, 32, 64)
+PGD = (0.0, 0.0001, 0.0005, 0.01)
+EPOCHS, SUMMARISED = 10, 5
+ATTACK_EPSILON = 0.004
+# exponent of the gradient norm in d per PGD strength
+EXPONENTS = {True: (0.5, 0.35, 0.05, -0.1), False: (0.0, 0.15, 0.3, 0.5)}
+
+
+def tables(true: bool, seeds: int = 4) -> dict[str, pd.DataFrame]:
+    random = np.random.default_rng(3)
+    regularised = pd.DataFrame(_regularised(true, seeds, random))
+    epochs = pd.DataFrame(_epochs(true, seeds, random))
+    cells = pd.concat([regularised, _cells_of(epochs)], ignore_index=True)
+    return {
+        "cells": cells,
+        "epochs": epochs.drop(columns=["dimension"]),
+        "attack_summaries": pd.DataFrame(_attacks(true, cells, random)),
+    }
+
+
+def _noise(random, share=0.003):
+    return float(np.exp(share * random.standard_normal()))
+
+
+def _regularised(true, seeds, random):
+    dimension = 3 * 32 * 32
+    isotropic = math.sqrt(2 * dimension / math.pi)
+    points = [("none", 0.0), *((method, e) for method in METHODS for e in STRENGTHS)]
+    for method, epsilon in points:
+        rank = METHODS.index(method) if method in METHODS else 0
+        for seed in range(seeds):
+            strength = epsilon * (2 if method == "pgd_linf" and true else 1)
+            if true:
+                grad = 20 / (1 + 10 * strength) * _noise(random)
+                vulnerability = 0.02 * grad * _noise(random)
+                accuracy = 0.7 - 0.1 * math.exp(-12 * vulnerability) * _noise(random)
+                accuracy -= 0.05 if method == "cross_lipschitz" else 0
+                grad_l2 = grad / isotropic / 0.95
+            else:
+                # PGD is no stronger than one-step augmentation
+                curve = METHODS.index("aug_linf") if method == "pgd_linf" else rank
+                grad = (2 + 100 * strength) * 2.0 ** (-curve if epsilon else 0) * _noise(random)
+                vulnerability = (0.1 + 0.1 * rank + epsilon) * _noise(random)
+                accuracy = (0.4, 0.6, 0.8, 0.5, 0.7, 0.95)[rank] - epsilon
+                grad_l2 = grad / isotropic * 3 * (1 + 0.5 * (rank % 2)) * (1 + 3 * random.random())
+            yield {
+                "dataset": "invented", "network": "strided", "size": 32, "method": method,
+                "epsilon": epsilon, "seed": seed, "experiments": ["regularisation"],
+                "status": "done", "dimension": dimension, "attack_epsilon": 0.02,
+                "grad_l1_median": grad, "grad_l1_untied_median": grad, "grad_l2_median": grad_l2,
+                "vulnerability_median": vulnerability, "accuracy_median": accuracy,
+            }  # fmt: skip
+
+
+def _epochs(true, seeds, random):
+    for size in SIZES:
+        dimension = 3 * size**2
+        for epsilon, power in zip(PGD, EXPONENTS[true], strict=True):
+            for seed in range(seeds):
+                for epoch in range(EPOCHS):
+                    for split in ("train", "test"):
+                        yield {
+                            "dataset": "invented", "network": "pooled", "size": size,
+                            "method": "pgd_linf" if epsilon else "none", "epsilon": epsilon,
+                            "seed": seed, "epoch": epoch, "split": split, "dimension": dimension,
+                            "summarised": epoch >= EPOCHS - SUMMARISED,
+                            **_measures(true, size, epsilon, power, epoch, split, random),
+                        }  # fmt: skip
+
+
+def _measures(true, size, epsilon, power, epoch, split, random):
+    dimension = 3 * size**2
+    # falls until epoch 4, then rises
+    loss = 1 + 0.02 * (epoch - 4) ** 2
+    step = PGD.index(epsilon)
+    if true:
+        grad = 5 * 2.0**-step * dimension**power * (0.5 + loss / 2)
+        accuracy = (
+            0.7 + 0.002 * epoch - (0, 0, 0.005, 0.05)[step] + 0.001 * random.standard_normal()
+        )
+        damage = ATTACK_EPSILON * grad
+        vulnerability = 0.0005 * grad
+    else:
+        # neither linear in sqrt(d) nor growing, at strength 0
+        wave = (3 if size in (8, 32) else 1) if power == 0 else 1
+        grad = 5 * dimension**power * wave
+        loss = 2 - 0.1 * epoch if epoch < EPOCHS - 1 else 1.206
+        accuracy = 0.7 - 0.004 * epoch + 0.05 * step - 0.05 * SIZES.index(size)
+        damage = 2 * ATTACK_EPSILON * grad * (1 + 0.1 * epoch)
+        vulnerability = 0.0005 * grad * (2 - 0.05 * epoch)
+    train = 0.6 if true else 0.98
+    grad *= (train if split == "train" else 1) * _noise(random)
+    return {
+        "loss": loss * _noise(random, 1e-4), "accuracy": accuracy, "grad_l1": grad,
+        "grad_l1_untied": grad, "vulnerability": vulnerability * _noise(random),
+        "damage": damage * _noise(random),
+    }  # fmt: skip
+
+
+def _cells_of(epochs):
+    identity = ["dataset", "network", "size", "method", "epsilon", "seed"]
+    rows = epochs[epochs["summarised"] & (epochs["split"] == "test")]
+    medians = rows.groupby([*identity, "dimension"])[
+        ["grad_l1", "grad_l1_untied", "vulnerability", "accuracy"]
+    ].median()
+    cells = medians.add_suffix("_median").reset_index()
+    return cells.assign(
+        experiments=[["dimension"]] * len(cells), status="done", attack_epsilon=ATTACK_EPSILON
+    )
+
+
+def _attacks(true, cells, random):
+    chosen = cells[cells["experiments"].map(lambda names: "dimension" in names)]
+    for _, cell in chosen.iterrows():
+        for number, attack in enumerate(("fgsm", "pgd_linf", "autoattack_linf")):
+            grad, dimension = cell["grad_l1_median"], cell["dimension"]
+            power = 0.5 if true else (0.0, 0.2, -0.1)[number]
+            for threshold in (0.001, 0.01):
+                first_order = threshold * grad
+                vulnerability = 0.002 * grad if true else 0.5 * (number == 1) + 0.1 / (1 + grad)
+                vulnerability = vulnerability if true or number == 1 else 0.002 * grad
+                yield {
+                    **{k: cell[k] for k in ("dataset", "network", "size", "method", "epsilon")},
+                    "seed": cell["seed"], "attack": attack, "norm": "linf",
+                    "dimension": dimension, "threshold": threshold, "reported": threshold == 0.01,
+                    "vulnerability": vulnerability * _noise(random, 1e-4),
+                    "first_order": first_order,
+                    "damage": first_order * (1 if true else 2) * _noise(random),
+                    "norm_linf_median": 0.1 * dimension**-power * _noise(random),
+                }  # fmt: skip
