@@ -1,6 +1,6 @@
 # How a classifier's adversarial vulnerability depends on the dimension of its input.
 #
-#   dataset - resize - train - attack - tables - figures
+#   dataset - resize - train - attack - tables - figures, claims
 #            (per size) (cell)
 #
 # results/pixels/   one file per (dataset, size)
@@ -27,6 +27,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/attack.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
 
 
 # Seconds of work: not worth a place in a cluster's queue.
@@ -39,6 +40,7 @@ localrules:
     table_attack_summaries,
     table_ladder,
     figure,
+    claims,
 
 
 rule all:
@@ -47,6 +49,7 @@ rule all:
         cell_files("network.safetensors"),
         table_files(),
         figure_files(),
+        rules.claims.output,
 
 
 rule tables:
@@ -60,7 +63,9 @@ rule figures:
 
 
 onsuccess:
-    print(f"Figures are in {RESULTS}/figures, tables in {RESULTS}/tables.")
+    print(
+        f"Figures are in {RESULTS}/figures, tables in {RESULTS}/tables, claims in {RESULTS}/claims.html."
+    )
 
 
 onerror:

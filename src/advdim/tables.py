@@ -154,6 +154,24 @@ EXAMPLE_COLUMNS = (
     Column("clean", listed(pa.float32()), "pixel range", "the image, channels x size x size"),
     Column("perturbed", listed(pa.float32()), "pixel range", "the smallest adversarial, likewise"),
 )
+CLAIM_COLUMNS = (
+    Column("claim", TEXT, "", "key of the claim"),
+    Column("experiment", TEXT, "", "experiment that it is judged on; empty: none draws its figure"),
+    Column("sentence", TEXT, "", "what is claimed, in plain words"),
+    Column("source", TEXT, "", "paper, and section, figure or theorem"),
+    Column("figure", TEXT, "", "figure that shows it"),
+    Column("statistic", TEXT, "", "what is estimated"),
+    Column("estimate", REAL, "of the statistic", "the statistic on all data; NaN: undetermined"),
+    Column("ci_low", REAL, "of the statistic", "lower end of the 95 % bootstrap interval"),
+    Column("ci_high", REAL, "of the statistic", "upper end of the 95 % bootstrap interval"),
+    Column("expected", TEXT, "", "range in which the claim holds, in words"),
+    Column("expected_low", REAL, "of the statistic", "its lower end"),
+    Column("expected_high", REAL, "of the statistic", "its upper end"),
+    Column("unit", TEXT, "", "what the bootstrap draws"),
+    Column("count", WHOLE, "", "number of units"),
+    Column("verdict", TEXT, "", "holds, fails or undecided"),
+    Column("reason", TEXT, "", "why"),
+)
 QUANTILES = {"median": 0.5, "q10": 0.1, "q90": 0.9}
 
 
@@ -173,6 +191,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "attack_summaries": (*IDENTITY_COLUMNS, *ATTACK_COLUMNS, *ATTACK_SUMMARY_COLUMNS),
     "ladder": (*IDENTITY_COLUMNS, *LADDER_COLUMNS),
     "examples": (*IDENTITY_COLUMNS, *EXAMPLE_COLUMNS),
+    "claims": CLAIM_COLUMNS,
 }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from advdim.claims import base, statistics
+from advdim.claims import READ_TABLES, base, statistics
 from advdim.claims.base import Claim, claim_rows, expected_text, interval, judge, unit_rows
 from advdim.claims.registry import CLAIMS
 from advdim.figures.registry import FIGURES
@@ -75,6 +75,7 @@ def test_every_claim_is_complete():
         assert set(claim.tables) <= set(TABLES)
         assert claim.low < claim.high
         assert claim.sentence.endswith(".")
+    assert set(READ_TABLES) == {table for claim in CLAIMS for table in claim.tables}
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():

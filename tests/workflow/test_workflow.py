@@ -12,10 +12,10 @@ from advdim.tables import TABLES, read_table, schema
 from tests.workflow.conftest import ROOT, Workflow
 
 CELL = "results/cells/dataset=digits/network=maxpool4/size=8/method=pgd_linf/epsilon=0.01/seed=0"
-ATTACK_TABLES_AGAIN = {"table": 1, "table_attack_summaries": 1, "table_ladder": 1}
-TABLES_AGAIN = {**ATTACK_TABLES_AGAIN, "table_cells": 1, "table": 3}
+ATTACK_TABLES_AGAIN = {"table": 1, "table_attack_summaries": 1, "table_ladder": 1, "claims": 1}
+TABLES_AGAIN = {**ATTACK_TABLES_AGAIN, "table_cells": 1, "table": 3, "claims": 1}
 # The ladder shows gradient norms too, so it follows every network.
-UNATTACKED_AGAIN = {"table": 2, "table_cells": 1, "table_ladder": 1}
+UNATTACKED_AGAIN = {"table": 2, "table_cells": 1, "table_ladder": 1, "claims": 1}
 FIGURES_AGAIN = {"figure": 4}
 
 
@@ -23,7 +23,7 @@ def test_a_new_sweep_runs_every_stage(finished):
     assert finished.first == {
         "pixels": 2, "train": 7, "attack": 4, "examples": 1, **TABLES_AGAIN, **FIGURES_AGAIN
     }  # fmt: skip
-    assert "Figures are in results/figures, tables in results/tables." in finished.output.stdout
+    assert "tables in results/tables, claims in results/claims.html." in finished.output.stdout
 
 
 def test_an_unchanged_sweep_has_nothing_to_do(finished):

@@ -1,8 +1,11 @@
 # The configuration, the table of cells, and the paths that rules share.
 
+from pathlib import Path
+
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace
 
+from advdim.claims import READ_TABLES
 from advdim.config import ConfigError, load
 from advdim.costs import memory_megabytes, runtime_minutes
 from advdim.figures.registry import FIGURES
@@ -64,6 +67,12 @@ def table_files():
     tables += ["attacks", "attack_summaries", "ladder"] if attack_files() else []
     tables += ["examples"] if EXAMPLE_CELLS else []
     return [f"{RESULTS}/tables/{table}.parquet" for table in tables]
+
+
+def claim_tables():
+    """Those tables of the sweep that claims are judged on."""
+    made = {Path(table).stem for table in table_files()}
+    return [table for table in READ_TABLES if table in made]
 
 
 def figure_files():

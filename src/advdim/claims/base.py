@@ -68,8 +68,9 @@ def judge(claim: Claim, tables: Tables, experiment: str, seed: int = 0) -> Judge
     ``holds`` where the whole interval lies in the claimed range, ``fails`` where it lies wholly
     outside, ``undecided`` otherwise, or where there are too few units to resample.
     """
-    rows = claim.select(tables, experiment)
     unit = " and ".join(claim.units) or "row"
+    missing = any(tables[name].empty for name in claim.tables)
+    rows = pd.DataFrame() if missing else claim.select(tables, experiment)
     if rows.empty:
         return _undecided(math.nan, unit, 0, "no data")
     estimate = float(claim.estimate(rows))

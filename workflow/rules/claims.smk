@@ -1,0 +1,26 @@
+# The papers' sentences, judged on the tables; figures are linked from the page, not read.
+
+
+rule claims:
+    input:
+        [f"{RESULTS}/tables/{table}.parquet" for table in claim_tables()],
+    output:
+        table=f"{RESULTS}/tables/claims.parquet",
+        page=report(f"{RESULTS}/claims.html", category="Claims"),
+    log:
+        f"{RESULTS}/logs/claims.log",
+    conda:
+        "../../envs/advdim.yaml"
+    params:
+        tables=claim_tables(),
+        figures=digest(
+            str(
+                [
+                    CONFIG.figures.formats,
+                    *((name, e.figures) for name, e in CONFIG.experiments.items()),
+                ]
+            )
+        ),
+        code=source_hash("claims", "stages/claims.py"),
+    script:
+        "../scripts/claims.py"
