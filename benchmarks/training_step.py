@@ -2,9 +2,10 @@
 
 Every variant runs in a process of its own, all of them in turn for some rounds, and the best round
 of each counts: processor seconds on a CPU (which other programs disturb least), wall seconds on a
-GPU. The share of the ceiling is the arithmetic of the convolutions over the step's time, against
-the rate of a large matrix product of the same precision. Writes JSON to standard output, and a
-figure with ``--figure``:
+GPU. ``of_matrix_rate`` is the arithmetic of the convolutions over the step's time, against the rate
+of a large matrix product of the same precision: convolutions may exceed it where the library's
+matrix product is the weaker of the two. Writes JSON to standard output, and a figure with
+``--figure``:
 
     python benchmarks/training_step.py --sizes 32 64 128 --methods pgd_linf grad_l1 none
 """
@@ -94,7 +95,7 @@ def run_one(variant: str, method: str, size: int) -> dict[str, Any]:
 
 
 def time_one(settings: argparse.Namespace, variant: str, method: str, size: int) -> dict[str, Any]:
-    """Return seconds of a step, images per second, peak memory and the share of the ceiling."""
+    """Return seconds of a step, images per second, peak memory and the share of the matrix rate."""
     device = choose_device(settings.device)
     architecture, shape = NETWORKS[settings.network], Shape(3, size, 10)
     random = torch.Generator().manual_seed(0)
@@ -122,7 +123,7 @@ def time_one(settings: argparse.Namespace, variant: str, method: str, size: int)
         "images_per_second": len(inputs) / seconds,
         "nanoseconds_per_pixel": 1e9 * seconds / (len(inputs) * size**2),
         "peak_megabytes": peak_megabytes(device),
-        "share_of_ceiling": operations / seconds / matrix_rate(precision, device),
+        "of_matrix_rate": operations / seconds / matrix_rate(precision, device),
     }
 
 
