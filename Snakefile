@@ -22,6 +22,8 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/batches.smk"
+include: "workflow/rules/tickets.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/attack.smk"
@@ -29,9 +31,12 @@ include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 
 
-# Seconds of work: not worth a place in a cluster's queue.
+# Seconds of work, or links only: not worth a place in a cluster's queue.
 localrules:
     all,
+    ticket,
+    train,
+    attack,
     tables,
     figures,
     table,
@@ -59,9 +64,16 @@ rule figures:
         figure_files(),
 
 
+onstart:
+    write_batches()
+
+
 onsuccess:
+    forget_batches()
+    clear_claimed(CONFIG)
     print(f"Figures are in {RESULTS}/figures, tables in {RESULTS}/tables.")
 
 
 onerror:
+    forget_batches()
     print(report_failures(CONFIG, workflow.overwrite_configfiles))
