@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import groupby
@@ -148,16 +148,16 @@ def batch_gpu_megabytes(config: Config, batch: Batch, attempt: int) -> int:
     return max(gpu_megabytes(config, item.cell, attempt) for item in batch.items)
 
 
-def waiting(config: Config, stage: Stage, everything: bool = False) -> list[Item]:
+def waiting(config: Config, stage: Stage, forced: Container[str] = ()) -> list[Item]:
     """Return the items of a stage that have no current result in the tree of cells.
 
     These may be run: where a result has other settings, is older than what it was made from, or
-    is missing. ``everything``: all, as where a user forces them.
+    is missing. All are, of stages that a user has ``forced``, and all that are made from them.
     """
     items = list(stage.items(config))
-    if everything:
+    if stage.name in forced:
         return items
-    before = set(waiting(config, stage.after)) if stage.after else set()
+    before = set(waiting(config, stage.after, forced)) if stage.after else set()
     pixels: dict[tuple[str, int], float] = {}
     found = []
     for item in items:
@@ -177,14 +177,20 @@ def pixels_file(config: Config, cell: Cell) -> Path:
 
 
 def _time_of_pixels(config: Config, dataset: str, size: int) -> float:
-    """Return when the pixels were made; never, in effect, where they are to be made again."""
+    """Return when the pixels, or where they are gone the images, last changed.
+
+    Never, in effect, where the images are gone or newer than the pixels.
+    """
     path = pixels_file(config, Cell(dataset, "", size, "", "", 0))
     try:
-        made = path.stat().st_mtime
         sources = [Path(file).stat().st_mtime for file in config.datasets[dataset].files()]
     except OSError:
         return float("inf")
-    return made if made >= max(sources, default=0.0) else float("inf")
+    changed = max(sources, default=0.0)
+    if not path.exists():
+        return changed
+    made = path.stat().st_mtime
+    return made if made >= changed else float("inf")
 
 
 def _current(config: Config, stage: Stage, item: Item, pixels: float) -> bool:

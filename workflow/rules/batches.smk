@@ -36,15 +36,13 @@ def _items(stage):
 @cache
 def _batches(stage):
     """What the present run may work on; asked once the command line is known."""
-    forced = {stage, f"{stage}_batch", "ticket", "pixels"} & set(
-        _dag_settings().forcerun
-    )
-    everything = bool(forced or _dag_settings().forceall)
-    return compose(CONFIG, STAGES[stage], waiting(CONFIG, STAGES[stage], everything))
-
-
-def _dag_settings():
-    return workflow.dag_settings
+    named, forced = set(workflow.dag_settings.forcerun), set()
+    for other in STAGES:
+        if {other, f"{other}_batch", "ticket", "pixels"} & named:
+            forced.add(other)
+    if workflow.dag_settings.forceall:
+        forced.update(STAGES)
+    return compose(CONFIG, STAGES[stage], waiting(CONFIG, STAGES[stage], forced))
 
 
 @cache
