@@ -19,7 +19,7 @@ PASSES = {
     "grad_l2": 3.0,
     "aug_linf": 4.0,
     "aug_l2": 4.0,
-    "cross_lipschitz": 20.0,
+    "cross_lipschitz": 30.0,
 }
 MEASURING_PASSES = 3.0
 # Passes per image of an evaluation attack, at its own effort where none is configured; one that
@@ -46,6 +46,20 @@ AUTOATTACK_RUNS = 12
 PASS_OVERHEAD = 2e-3
 # float32, and some eight copies of an activation alive in a measurement's backward pass.
 BYTES_PER_ACTIVATION = 4 * 8
+# Peak float32 arithmetic without tensor cores (no TF32: DESIGN rules it out for what is measured),
+# in 1e12 operations per second, from NVIDIA's data sheets; a multiply-add is two operations.
+GPU_TERAFLOPS = {
+    "t4": 8.1,
+    "v100": 15.7,
+    "a100": 19.5,
+    "l40s": 91.6,
+    "rtx3090": 35.6,
+    "rtx4090": 82.6,
+    "h100": 67.0,
+    "h200": 67.0,
+}
+# Share of the peak that convolutions of 64 channels are taken to reach: assumed, not measured.
+GPU_UTILISATION = 0.25
 
 
 @dataclass(frozen=True)
@@ -97,21 +111,27 @@ def training_seconds(config: Config, cell: Cell) -> float:
     )
 
 
-def attack_seconds(config: Config, cell: Cell, attack: str) -> float:
-    """Estimate the seconds of one evaluation attack on a cell, at the configured rate."""
+def attack_passes(config: Config, cell: Cell, attack: str) -> float:
+    """Count the passes of one evaluation attack over all images of a cell."""
     settings, dataset = config.attacks, config.datasets[cell.dataset]
     _, test = dataset.image_counts()
-    images = min(settings.images or test, test)
     if attack in ATTACK_PASSES:
         passes = ATTACK_PASSES[attack]
     else:
         options = getattr(settings.options, attack)
         passes = float(options.steps or ATTACK_STEPS[attack])
         if attack.startswith("autoattack"):
+            # A query of the black-box member is a forward pass alone.
             passes = AUTOATTACK_RUNS * passes + (options.queries or 5000) / 2
         elif attack != "ddn_l2":
             passes *= 1 + len(settings.thresholds)
-    return _seconds(config, cell, images * passes, settings.batch_size)
+    return passes * min(settings.images or test, test)
+
+
+def attack_seconds(config: Config, cell: Cell, attack: str) -> float:
+    """Estimate the seconds of one evaluation attack on a cell, at the configured rate."""
+    passes = attack_passes(config, cell, attack)
+    return _seconds(config, cell, passes, config.attacks.batch_size)
 
 
 def _seconds(config: Config, cell: Cell, images: float, batch_size: int) -> float:
@@ -119,6 +139,11 @@ def _seconds(config: Config, cell: Cell, images: float, batch_size: int) -> floa
     arithmetic = images * 2 * footprint(config, cell).multiply_adds
     overhead = PASS_OVERHEAD * images / batch_size
     return arithmetic / config.multiply_adds_per_second + overhead
+
+
+def gpu_multiply_adds_per_second(gpu: str) -> float:
+    """Return the rate that a GPU is taken to reach in training."""
+    return GPU_TERAFLOPS[gpu] * 1e12 / 2 * GPU_UTILISATION
 
 
 def runtime_minutes(config: Config, cell: Cell, attempt: int) -> int:

@@ -39,10 +39,9 @@ rule attack:
         "../../envs/advdim.yaml"
     params:
         kept=kept_folder("attack", "attack"),
-        claim=CLAIM,
         log=f"{RESULTS}/logs/attack/{CELLS.wildcard_pattern}/{{attack}}.log",
     shell:
-        "sh {params.claim} {params.kept} {input.ticket} {params.log} {output} > {log} 2>&1"
+        CLAIM
 
 
 # A few images per size for one figure: one job for all, since each takes a second.

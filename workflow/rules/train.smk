@@ -40,7 +40,6 @@ rule train:
     params:
         # Ends in the digest of all settings: other settings train the network again.
         kept=kept_folder("train"),
-        claim=CLAIM,
         log=f"{RESULTS}/logs/train/{CELLS.wildcard_pattern}.log",
     shell:
-        "sh {params.claim} {params.kept} {input.ticket} {params.log} {output} > {log} 2>&1"
+        CLAIM

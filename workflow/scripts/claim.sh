@@ -1,5 +1,4 @@
-#!/bin/sh
-# claim.sh KEPT TICKET LOG FILES...: link a result's kept files to their place, the record last.
+# KEPT TICKET LOG FILES...: link a result's kept files to their place, the record last.
 # KEPT is named after the digest of the result's settings. Where nothing is kept, files of these
 # very settings may stay; otherwise the job that should have made them failed, and LOG says why.
 kept=$1 ticket=$2 log=$3
