@@ -72,7 +72,7 @@ def finished(tmp_path_factory):
     from tests.conftest import SMALL
 
     workflow = Workflow(tmp_path_factory.mktemp("finished"), copy.deepcopy(SMALL))
-    workflow.first = workflow.counts()
+    workflow.first = workflow.counts(batches=True)
     workflow.output = workflow.run("--cores", "2")
     return workflow
 

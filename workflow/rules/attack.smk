@@ -9,7 +9,7 @@ rule attack_batch:
         temp(touch(marker("attack"))),
     log:
         f"{RESULTS}/logs/batches/attack/{{batch}}.log",
-    retries: 2
+    retries: RETRIES
     conda:
         "../../envs/advdim.yaml"
     threads: CONFIG.threads

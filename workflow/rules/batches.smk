@@ -127,6 +127,9 @@ def kept_folder(stage, part=""):
     return folder
 
 
+# A killed job continues with what it had not finished. Not within a cluster's job, which must end
+# when it is told so: the main process submits it again.
+RETRIES = 2 if workflow.is_main_process else 0
 # The text, not the path: another place of the same project runs nothing again.
 CLAIM = (
     "set -- {params.kept} {input.ticket} {params.log} {output}; exec > {log} 2>&1\n"

@@ -8,8 +8,7 @@ rule train_batch:
         temp(touch(marker("train"))),
     log:
         f"{RESULTS}/logs/batches/train/{{batch}}.log",
-    # A killed job continues with what it had not finished.
-    retries: 2
+    retries: RETRIES
     conda:
         "../../envs/advdim.yaml"
     threads: CONFIG.threads
