@@ -76,4 +76,5 @@ onsuccess:
 
 onerror:
     forget_batches()
+    clear_claimed(CONFIG)
     print(report_failures(CONFIG, workflow.overwrite_configfiles))

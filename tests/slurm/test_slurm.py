@@ -162,25 +162,34 @@ def test_a_cell_out_of_time_is_warned_and_continues(raw_config, tmp_path):
     assert "TIMEOUT" not in slurm("squeue", "-h", "-t", "all", "-o", "%T")
 
 
-def test_a_drained_node_finishes_its_jobs_and_a_requeued_one_continues(raw_config, tmp_path):
-    cluster = Workflow(tmp_path, long_cell(raw_config))
+def test_a_requeued_job_continues_and_a_drained_node_finishes_it(raw_config, tmp_path):
+    cluster = Workflow(tmp_path, long_cell(raw_config, epochs=1200))
     running = cluster.start("--profile", str(PROFILE))
     trains(cluster, 20)
+    job = training_job()
+    slurm("scontrol", "requeue", job)
+    # SLURM waits two minutes before it starts it again, unless it is told to.
+    wait_for(lambda: "stopped by a signal" in training_logs(cluster))
+    wait_for(lambda: slurm("squeue", "-h", "-j", job, "-o", "%T").strip() == "PENDING")
+    slurm("scontrol", "update", f"jobid={job}", "starttime=now")
+    wait_for(lambda: "resumed at batch" in training_logs(cluster))
     node = slurm("sinfo", "-h", "-N", "-o", "%N").split()[0]
     slurm("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
     try:
+        assert "drain" in slurm("sinfo", "-h", "-n", node, "-o", "%T")
         output, _ = running.communicate(timeout=300)
         assert running.returncode == 0, output
     finally:
         slurm("scontrol", "update", f"nodename={node}", "state=resume")
-    assert "resumed at batch" not in training_logs(cluster)
+    # Neither the requeue nor the drain cost more than one start.
+    assert training_logs(cluster).count("training dataset=") == 2
 
 
 def test_a_failing_cell_costs_the_others_of_its_job_nothing(raw_config, tmp_path):
     cluster = faulty_cells(raw_config, tmp_path, "raise")
     done = cluster.run("--profile", str(PROFILE), check=False)
     assert done.returncode
-    records = [str(path) for path in cluster.results.rglob("run.json")]
+    records = [str(path) for path in (cluster.results / "cells").rglob("run.json")]
     assert len(records) == 2
     assert not any("epsilon=1000" in record for record in records)
     failed = (cluster.results / "failed_cells.txt").read_text()
@@ -194,5 +203,5 @@ def test_a_hanging_worker_is_ended_and_tried_again(raw_config, tmp_path):
     raw_config["hang_minutes"] = 0.1
     cluster = faulty_cells(raw_config, tmp_path, "hang")
     cluster.run("--profile", str(PROFILE))
-    assert len(list(cluster.results.rglob("run.json"))) == 3
+    assert len(list((cluster.results / "cells").rglob("run.json"))) == 3
     assert "Timeout (0:00:06" in training_logs(cluster)

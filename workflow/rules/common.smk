@@ -4,6 +4,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace
 
 from advdim.config import ConfigError, load
+from advdim.costs import memory_megabytes, runtime_minutes
 from advdim.figures.registry import FIGURES
 from advdim.provenance import ATTACK_CODE, source_hash
 from advdim.stages.failures import report_failures
