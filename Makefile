@@ -1,5 +1,5 @@
 # make demo   the default sweep from nothing: environment, then every stage and figure
-# make plan CONFIG=FILE   cells, hours on this machine and disk of a sweep, before it runs
+# make plan CONFIG=FILE GPU=a100   cells, jobs, hours here and on a GPU, disk, before it runs
 # make test   everything that needs no cluster and no GPU
 # make test-slurm   the workflow on a real one-node SLURM (root, Debian's packages)
 # make lint   format, style, workflow and types
@@ -24,8 +24,9 @@ demo: $(READY)
 	$(BIN)/snakemake --cores $(CORES)
 
 CONFIG ?= config.yaml
+GPU ?= a100
 plan: $(READY)
-	@$(BIN)/python -m advdim plan $(CONFIG)
+	@$(BIN)/python -m advdim plan $(CONFIG) --gpu $(GPU)
 
 test: $(READY)
 	$(BIN)/pytest

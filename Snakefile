@@ -22,6 +22,8 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/batches.smk"
+include: "workflow/rules/tickets.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/attack.smk"
@@ -30,9 +32,12 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
 
 
-# Seconds of work: not worth a place in a cluster's queue.
+# Seconds of work, or links only: not worth a place in a cluster's queue.
 localrules:
     all,
+    ticket,
+    train,
+    attack,
     tables,
     figures,
     table,
@@ -62,11 +67,19 @@ rule figures:
         figure_files(),
 
 
+onstart:
+    write_batches()
+
+
 onsuccess:
+    forget_batches()
+    clear_claimed(CONFIG)
     print(
         f"Figures are in {RESULTS}/figures, tables in {RESULTS}/tables, claims in {RESULTS}/claims.html."
     )
 
 
 onerror:
+    forget_batches()
+    clear_claimed(CONFIG)
     print(report_failures(CONFIG, workflow.overwrite_configfiles))

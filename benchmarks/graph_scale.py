@@ -19,18 +19,30 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
+CELLS_PER_JOB = 10
+# The jobs of the sweep: several cells share one, each has its own link and what it waits for.
 BARE = """
-cells = [f"cells/a=b/seed={{i}}" for i in range({cells})]
+cells = range({cells})
+localrules: ticket, train
 rule all:
-    input: "table"
+    input: ["epochs", "runs", "samples"]
 rule table:
-    input: [f"{{c}}/epochs" for c in cells], [f"{{c}}/run" for c in cells]
-    output: "table"
+    input: lambda wildcards: [f"cells/a=b/seed={{i}}/{{wildcards.name}}" for i in cells]
+    output: "{{name}}"
+    wildcard_constraints: name="epochs|runs|samples"
     shell: "touch {{output}}"
 rule train:
-    input: "pixels"
-    output: "cells/a={{a}}/seed={{seed}}/epochs", "cells/a={{a}}/seed={{seed}}/run"
+    input: "pixels", "tickets/a={{a}}/seed={{seed}}"
+    output:
+        [f"cells/a={{{{a}}}}/seed={{{{seed}}}}/{{n}}" for n in ("epochs", "runs", "samples", "net")]
     shell: "touch {{output}}"
+rule ticket:
+    input: lambda wildcards: f"batches/{{int(wildcards.seed) // {per_job}}}"
+    output: temp(touch("tickets/a={{a}}/seed={{seed}}"))
+rule batch:
+    input: "pixels"
+    output: temp(touch("batches/{{batch}}"))
+    shell: "true"
 rule pixels:
     output: "pixels"
     shell: "touch {{output}}"
@@ -40,6 +52,7 @@ rule pixels:
 def sweep(cells: int) -> dict:
     """Return a sweep of that many unregularised cells, which differ in their seed."""
     return {
+        "cells_per_job": CELLS_PER_JOB,
         "datasets": {"digits": {"source": "digits"}},
         "networks": {"small": {"layers": 2, "width": 4, "head": "global_max"}},
         "experiments": {
@@ -66,7 +79,7 @@ def compare(cells: int) -> dict[str, float]:
     """Time both graphs once."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "Bare").write_text(BARE.format(cells=cells))
+        (folder / "Bare").write_text(BARE.format(cells=cells, per_job=CELLS_PER_JOB))
         (folder / "sweep.yaml").write_text(yaml.safe_dump(sweep(cells)))
         bare, _ = dry_run(folder, "--snakefile", "Bare", "--profile", "none")
         own, memory = dry_run(

@@ -22,6 +22,10 @@ def test_a_plan_counts_and_names_stale_cells(raw_config, tmp_path):
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(run))
     text = make_plan(config)
+    assert "4 attacks on cells: 0 done, 4 to run." in text
+    # One kind of network at one size shares a job; a third has its two cells done.
+    assert "2 jobs of training and 2 of attacks (cells_per_job auto" in text
+    assert "on one a100 (not measured: assumes 25% of its 19.5 TFLOPS in float32" in text
     assert "7 cells: 2 done, 5 to train." in text
     assert "Done so far on a processor: 2 cells, 3 minutes." in text
     assert text.endswith(
@@ -45,3 +49,14 @@ def test_seconds_follow_from_the_protocol(raw_config):
     # 96 images less a tenth for validation, 3 epochs; 4 measurements of 16 images in 2 splits.
     seconds = plan._seconds(config, cell, StepTimes(training=1.0, measuring=100.0))
     assert abs(seconds - (96 * 0.9 * 3 + 4 * 32 * 100)) < 1e-6
+
+
+def test_a_faster_gpu_takes_less_time(raw_config):
+    raw_config["networks"]["strided4"]["width"] = 4096
+    config = load(raw_config)
+    cells = list(experiments_by_cell(config))
+    lines = {gpu: plan._on_gpu(config, gpu, cells, []) for gpu in ("t4", "h100")}
+    seconds = {gpu: float(line.split()[0].replace(",", "")) for gpu, line in lines.items()}
+    assert all(line.split()[1] == "s" for line in lines.values()), lines
+    # 8.1 against 67 TFLOPS, and the same overhead.
+    assert 2 < seconds["t4"] / seconds["h100"] < 67 / 8.1

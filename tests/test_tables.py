@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -47,6 +49,22 @@ def test_an_undeclared_column_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no column 'acuracy'"):
         write_table(tmp_path / "t.parquet", "epochs", [{**CELL, "acuracy": 1.0}])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_are_streamed_in_constant_memory(tmp_path):
+    """Ten times the cells take the memory of some thousand of them, not ten times as much."""
+
+    def peak(cells):
+        rows = ({**CELL, "seed": seed, "status": "done" * 100} for seed in range(cells))
+        tracemalloc.start()
+        write_table(tmp_path / "cells.parquet", "cells", rows)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert pq.ParquetFile(tmp_path / "cells.parquet").metadata.num_rows == cells
+        return most
+
+    peak(10)
+    assert peak(20_000) < 1.3 * peak(2_000)
 
 
 def test_gathering_cells_from_hive_folders(tmp_path):

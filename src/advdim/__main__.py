@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from advdim.config import Config, ConfigError, load, schema
+from advdim.costs import GPU_TERAFLOPS
 from advdim.sweep import IDENTITY, Cell, experiments_by_cell
 
 
@@ -35,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check)
     plan = commands.add_parser("plan", help="estimate hours and disk from steps timed here")
     plan.add_argument("config", nargs="?", default="config.yaml")
+    plan.add_argument("--gpu", choices=GPU_TERAFLOPS, default="a100", help="estimate for this one")
     plan.set_defaults(run=_plan)
     cell = commands.add_parser("cell", help="train one cell with a progress bar")
     cell.add_argument("config", nargs="?", default="config.yaml")
@@ -65,7 +67,7 @@ def _check(options: argparse.Namespace) -> None:
 def _plan(options: argparse.Namespace) -> None:
     from advdim.plan import make_plan
 
-    print(make_plan(_read(options.config)))
+    print(make_plan(_read(options.config), options.gpu))
 
 
 def _cell(options: argparse.Namespace) -> None:

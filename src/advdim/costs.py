@@ -19,11 +19,47 @@ PASSES = {
     "grad_l2": 3.0,
     "aug_linf": 4.0,
     "aug_l2": 4.0,
-    "cross_lipschitz": 20.0,
+    "cross_lipschitz": 30.0,
 }
 MEASURING_PASSES = 3.0
+# Passes per image of an evaluation attack, at its own effort where none is configured; one that
+# looks for the smallest perturbation has no thresholds to repeat itself at.
+ATTACK_PASSES = {
+    "fgsm": 1.0,
+    "gradient_l2": 1.0,
+    "deepfool_l2": 500.0,
+    "deepfool_linf": 500.0,
+    "boundary_l2": 2000.0,
+}
+ATTACK_STEPS = {
+    "iterative_linf": 10,
+    "iterative_l2": 10,
+    "pgd_linf": 40,
+    "pgd_l2": 40,
+    "ddn_l2": 100,
+    "autoattack_linf": 100,
+    "autoattack_l2": 100,
+}
+# Members of AutoAttack that each take their steps, for its targets: measured, not counted.
+AUTOATTACK_RUNS = 12
+# What a forward and backward pass of a batch costs on top of its arithmetic, in seconds.
+PASS_OVERHEAD = 2e-3
 # float32, and some eight copies of an activation alive in a measurement's backward pass.
 BYTES_PER_ACTIVATION = 4 * 8
+# Peak float32 arithmetic without tensor cores (no TF32: DESIGN rules it out for what is measured),
+# in 1e12 operations per second, from NVIDIA's data sheets; a multiply-add is two operations.
+GPU_TERAFLOPS = {
+    "t4": 8.1,
+    "v100": 15.7,
+    "a100": 19.5,
+    "l40s": 91.6,
+    "rtx3090": 35.6,
+    "rtx4090": 82.6,
+    "h100": 67.0,
+    "h200": 67.0,
+}
+# Share of the peak that convolutions of 64 channels are taken to reach: assumed, not measured.
+GPU_UTILISATION = 0.25
 
 
 @dataclass(frozen=True)
@@ -68,15 +104,56 @@ def training_seconds(config: Config, cell: Cell) -> float:
         passes = PASSES[cell.method]
     measured = 1 + sum(settings.measured(epoch) for epoch in range(settings.epochs))
     per_measurement = 2 * min(settings.measurement.images or test, test)
-    images = train * settings.epochs * passes
-    images += measured * per_measurement * (settings.measurement.steps + MEASURING_PASSES)
-    # One pass is a forward and a backward: twice the forward's multiply-adds.
-    return images * 2 * footprint(config, cell).multiply_adds / config.multiply_adds_per_second
+    trained = train * settings.epochs * passes
+    images = measured * per_measurement * (settings.measurement.steps + MEASURING_PASSES)
+    return _seconds(config, cell, trained, settings.batch_size) + _seconds(
+        config, cell, images, settings.measurement.batch_size
+    )
+
+
+def attack_passes(config: Config, cell: Cell, attack: str) -> float:
+    """Count the passes of one evaluation attack over all images of a cell."""
+    settings, dataset = config.attacks, config.datasets[cell.dataset]
+    _, test = dataset.image_counts()
+    if attack in ATTACK_PASSES:
+        passes = ATTACK_PASSES[attack]
+    else:
+        options = getattr(settings.options, attack)
+        passes = float(options.steps or ATTACK_STEPS[attack])
+        if attack.startswith("autoattack"):
+            # A query of the black-box member is a forward pass alone.
+            passes = AUTOATTACK_RUNS * passes + (options.queries or 5000) / 2
+        elif attack != "ddn_l2":
+            passes *= 1 + len(settings.thresholds)
+    return passes * min(settings.images or test, test)
+
+
+def attack_seconds(config: Config, cell: Cell, attack: str) -> float:
+    """Estimate the seconds of one evaluation attack on a cell, at the configured rate."""
+    passes = attack_passes(config, cell, attack)
+    return _seconds(config, cell, passes, config.attacks.batch_size)
+
+
+def _seconds(config: Config, cell: Cell, images: float, batch_size: int) -> float:
+    """Return the seconds of that many images' passes, each a forward and a backward."""
+    arithmetic = images * 2 * footprint(config, cell).multiply_adds
+    overhead = PASS_OVERHEAD * images / batch_size
+    return arithmetic / config.multiply_adds_per_second + overhead
+
+
+def gpu_multiply_adds_per_second(gpu: str) -> float:
+    """Return the rate that a GPU is taken to reach in training."""
+    return GPU_TERAFLOPS[gpu] * 1e12 / 2 * GPU_UTILISATION
 
 
 def runtime_minutes(config: Config, cell: Cell, attempt: int) -> int:
     """Return the minutes to ask for: twice the estimate, ten at least, more at each attempt."""
     return math.ceil(attempt * (10 + 2 * training_seconds(config, cell) / 60))
+
+
+def gpu_megabytes(config: Config, cell: Cell, attempt: int) -> int:
+    """Return the GPU memory to share out: the driver's context, and what else a cell holds."""
+    return 0 if config.device == "cpu" else memory_megabytes(config, cell, attempt)
 
 
 def memory_megabytes(config: Config, cell: Cell, attempt: int) -> int:

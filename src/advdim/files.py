@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -48,6 +49,12 @@ def clear_unfinished(folder: str | Path) -> None:
 def _is_full(error: Exception) -> bool:
     # safetensors and pyarrow wrap the system's error in their own.
     return getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+
+
+def file_hash(path: str | Path) -> str:
+    """Return a short hash of a file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def write_json(path: str | Path, content: dict[str, Any]) -> None:

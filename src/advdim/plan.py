@@ -9,11 +9,23 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from advdim.batches import ATTACK, TRAIN, Item, compose, waiting
 from advdim.config import Config
 from advdim.config.data import Augmentation
+from advdim.costs import (
+    GPU_TERAFLOPS,
+    GPU_UTILISATION,
+    MEASURING_PASSES,
+    PASS_OVERHEAD,
+    attack_passes,
+    attack_seconds,
+    gpu_multiply_adds_per_second,
+    training_seconds,
+)
 from advdim.data.batches import Batches
 from advdim.data.pixels import Pixels
 from advdim.measures import measure
@@ -36,27 +48,38 @@ class StepTimes:
     measuring: float
 
 
-def make_plan(config: Config) -> str:
-    """Return, as text, cells to run and done, hours on this processor, disk, and stale cells.
+def make_plan(config: Config, gpu: str = "a100") -> str:
+    """Return, as text, what would run: cells, attacks and jobs, hours here and on a GPU, disk.
 
-    A step of every (dataset, network, size, method) is timed here and now; nothing is assumed.
+    A step of every (dataset, network, size, method) is timed here and now; the hours on ``gpu``,
+    a key of ``advdim.costs.GPU_TERAFLOPS``, rest on the assumption that the text states.
     """
     cells = list(experiments_by_cell(config))
     done, stale = _recorded(config, cells)
-    waiting = [cell for cell in cells if cell not in done]
+    waiting_cells = [cell for cell in cells if cell not in done]
+    attacks = list(ATTACK.items(config))
+    waiting_attacks = waiting(config, ATTACK)
     threads = torch.get_num_threads()
     torch.set_num_threads(config.threads)
     try:
-        times = {kind: _time_steps(config, *kind) for kind in dict.fromkeys(map(_kind, waiting))}
+        kinds = dict.fromkeys(
+            map(_kind, [*waiting_cells, *(item.cell for item in waiting_attacks)])
+        )
+        times = {kind: _time_steps(config, *kind) for kind in kinds}
     finally:
         torch.set_num_threads(threads)
-    seconds = {cell: _seconds(config, cell, times[_kind(cell)]) for cell in waiting}
+    seconds = {cell: _seconds(config, cell, times[_kind(cell)]) for cell in waiting_cells}
+    attacking = sum(_attack_seconds(config, item, times) for item in waiting_attacks)
+    longest = _hours(max(seconds.values(), default=0.0))
     lines = [
-        f"{len(cells)} cells: {len(done)} done, {len(waiting)} to train.",
-        f"{_hours(sum(seconds.values()))} of one worker with {config.threads} thread(s) on "
-        f"{hardware('cpu')}, measured now; the longest cell takes "
-        f"{_hours(max(seconds.values(), default=0.0))}.",
+        f"{len(cells)} cells: {len(done)} done, {len(waiting_cells)} to train.",
+        *_attack_count(len(attacks), len(waiting_attacks)),
+        _jobs(config, waiting_cells, waiting_attacks),
+        f"{_hours(sum(seconds.values()) + attacking)} of one worker with {config.threads} "
+        f"thread(s) on {hardware('cpu')}, measured now; the longest cell takes {longest}.",
         *_by_size(seconds),
+        *([f"  attacks: {_hours(attacking)}, from their passes"] if waiting_attacks else []),
+        _on_gpu(config, gpu, waiting_cells, waiting_attacks),
         f"{_disk(config, cells) / 1e6:,.0f} MB of pixels and networks on disk in the end.",
         *_other_devices(done),
     ]
@@ -64,6 +87,38 @@ def make_plan(config: Config) -> str:
         lines.append(f"{len(stale)} cells were trained by older code and are kept:")
         lines += [f"  {cell.directory}" for cell in stale]
     return "\n".join(lines)
+
+
+def _attack_count(attacks: int, to_run: int) -> Iterator[str]:
+    if attacks:
+        yield f"{attacks} attacks on cells: {attacks - to_run} done, {to_run} to run."
+
+
+def _jobs(config: Config, cells: list[Cell], attacks: list[Item]) -> str:
+    trainings = len(compose(config, TRAIN, map(Item, cells)))
+    attacking = len(compose(config, ATTACK, attacks))
+    setting = f"cells_per_job {config.cells_per_job}"
+    if config.cells_per_job == "auto":
+        setting += f", {config.minutes_per_job:g} minutes per job"
+    return f"{trainings} jobs of training and {attacking} of attacks ({setting})."
+
+
+def _attack_seconds(config: Config, item: Item, times: dict[Any, StepTimes]) -> float:
+    """Scale the modelled time of an attack by what a measurement's passes took here."""
+    measurement = config.training_of(item.cell.dataset, item.cell.network).measurement
+    per_pass = times[_kind(item.cell)].measuring / (measurement.steps + MEASURING_PASSES)
+    return attack_passes(config, item.cell, item.part) * per_pass
+
+
+def _on_gpu(config: Config, gpu: str, cells: list[Cell], attacks: list[Item]) -> str:
+    rate = gpu_multiply_adds_per_second(gpu)
+    there = config.model_copy(update={"multiply_adds_per_second": rate})
+    seconds = sum(training_seconds(there, cell) for cell in cells)
+    seconds += sum(attack_seconds(there, item.cell, item.part) for item in attacks)
+    return (
+        f"{_hours(seconds)} on one {gpu} (not measured: assumes {GPU_UTILISATION:.0%} of its "
+        f"{GPU_TERAFLOPS[gpu]:g} TFLOPS in float32, and {PASS_OVERHEAD * 1000:g} ms a pass)."
+    )
 
 
 def _kind(cell: Cell) -> tuple[str, str, int, str]:

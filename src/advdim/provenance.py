@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def source_hash(*names: str) -> str:
     return digest.hexdigest()[:16]
 
 
+@cache
 def training_code() -> str:
     """Return the hash of all code that a trained network depends on."""
     return source_hash(*TRAINING_CODE)

@@ -6,6 +6,7 @@ nats per normalised unit.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,6 +173,8 @@ CLAIM_COLUMNS = (
     Column("verdict", TEXT, "", "holds, fails or undecided"),
     Column("reason", TEXT, "", "why"),
 )
+# Of those that are written as Python objects.
+ROWS_IN_MEMORY = 2_000
 QUANTILES = {"median": 0.5, "q10": 0.1, "q90": 0.9}
 
 
@@ -183,6 +186,7 @@ def _summary_columns() -> Iterator[Column]:
                 yield Column(f"{prefix}{column.name}_{suffix}", REAL, column.unit, meaning)
 
 
+SUMMARY_NAMES = [column.name for column in _summary_columns()]
 TABLES: dict[str, tuple[Column, ...]] = {
     "epochs": (*IDENTITY_COLUMNS, *EPOCH_COLUMNS),
     "cells": (*IDENTITY_COLUMNS, *RUN_COLUMNS, *_summary_columns()),
@@ -201,14 +205,20 @@ def schema(table: str) -> pa.Schema:
 
 
 def write_table(path: str | Path, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows atomically under the declared schema; unknown columns are an error."""
-    declared = schema(table)
-    rows = list(rows)
-    unknown = {name for row in rows for name in row} - set(declared.names)
-    if unknown:
-        raise ValueError(f"Table {table!r} has no column {sorted(unknown)[0]!r}.")
-    with atomic(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=declared), temporary, compression="zstd")
+    """Write rows atomically under the declared schema; unknown columns are an error.
+
+    Rows may come from a generator: only some thousand are in memory at a time.
+    """
+    declared, waiting = schema(table), iter(rows)
+    with (
+        atomic(path) as temporary,
+        pq.ParquetWriter(temporary, declared, compression="zstd") as writer,
+    ):
+        while chunk := list(itertools.islice(waiting, ROWS_IN_MEMORY)):
+            unknown = {name for row in chunk for name in row} - set(declared.names)
+            if unknown:
+                raise ValueError(f"Table {table!r} has no column {sorted(unknown)[0]!r}.")
+            writer.write_table(pa.Table.from_pylist(chunk, schema=declared))
 
 
 def gather(output: str | Path, table: str, parts: Iterable[str | Path]) -> None:

@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from advdim.config import load
 from advdim.config.attacks import ATTACK_NAMES
 from advdim.config.sweep import METHODS, FigureSettings
 from advdim.config.training import Methods
 from advdim.figures import style
 from advdim.figures.dimension import smoothed
 from advdim.figures.registry import FIGURES
+from advdim.stages.figures import _of_experiment
 from advdim.summaries import ladder
 from advdim.tables import MEASURE_COLUMNS, summarise
 from advdim.training.regularisers import first_order_factor
@@ -128,6 +130,23 @@ def test_every_figure_survives_diverged_cells(name):
         tables[table] = tables[table].iloc[:0]
     figure = draw(name, tables)
     assert any("Diverged" in text.get_text() for text in figure.texts)
+
+
+def test_a_cell_that_diverged_late_is_named_and_not_shown(raw_config):
+    """It has rows of the summarised epochs before; they are in the tables, not in a figure."""
+    tables = synthetic_tables()
+    tables["cells"]["experiments"] = [["dimension"]] * len(tables["cells"])
+    late = tables["cells"]["seed"] == 0
+    tables["cells"].loc[late, "status"] = "diverged"
+    shown = _of_experiment(tables, load(raw_config), "dimension")
+    assert len(shown["cells"]) == len(tables["cells"])
+    assert set(shown["epochs"]["seed"]) == {1}
+    measured = shown["cells"]["grad_l1_median"].notna()
+    assert set(shown["cells"][measured]["status"]) == {"done"}
+    for name in ("regularisation_methods", "input_dimension"):
+        figure = draw(name, shown)
+        (note,) = [text.get_text() for text in figure.texts if "Diverged" in text.get_text()]
+        assert f"{late.sum()} (none 0 at 8 px, seed 0; " in note
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -21,7 +21,8 @@ FIGURES_AGAIN = {"figure": 4}
 
 def test_a_new_sweep_runs_every_stage(finished):
     assert finished.first == {
-        "pixels": 2, "train": 7, "attack": 4, "examples": 1, **TABLES_AGAIN, **FIGURES_AGAIN
+        "pixels": 2, "train_batch": 3, "train": 7, "attack_batch": 2, "attack": 4, "examples": 1,
+        **TABLES_AGAIN, **FIGURES_AGAIN,
     }  # fmt: skip
     assert "tables in results/tables, claims in results/claims.html." in finished.output.stdout
 

@@ -1,6 +1,26 @@
-# One job per (cell, attack): adding an attack runs that attack alone, a killed one costs that
-# attack alone, and cheap and expensive ones run side by side. Start-up is 2 s against an attack's
-# seconds to hours; on a cluster, --groups attack=a --group-components a=20 puts 20 in one job.
+# All attacks of a cell, and of several cells where they are short, share a job; each has its own
+# result, so that adding an attack runs that attack alone, and a killed one costs that one alone.
+
+
+rule attack_batch:
+    input:
+        batch_inputs("attack"),
+    output:
+        temp(touch(marker("attack"))),
+    log:
+        f"{RESULTS}/logs/batches/attack/{{batch}}.log",
+    retries: RETRIES
+    conda:
+        "../../envs/advdim.yaml"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=batch_resource("attack", batch_megabytes),
+        runtime=batch_resource("attack", batch_minutes),
+        gpu_mb=batch_resource("attack", batch_gpu_megabytes),
+    params:
+        batch=lambda wildcards: batch_of("attack", wildcards.batch).to_json(),
+    script:
+        "../scripts/batch.py"
 
 
 rule attack:
@@ -8,26 +28,20 @@ rule attack:
         network=f"{CELL}/network.safetensors",
         pixels=f"{RESULTS}/pixels/dataset={{dataset}}/size={{size}}.safetensors",
         run=f"{CELL}/run.json",
+        ticket=ticket("attack", f"{CELLS.wildcard_pattern}/{{attack}}"),
     output:
-        f"{CELL}/attacks/{{attack}}.parquet",
+        rows=update(f"{CELL}/attacks/{{attack}}.parquet"),
+        record=update(f"{CELL}/attacks/{{attack}}.json"),
     log:
-        f"{RESULTS}/logs/attacks/{CELLS.wildcard_pattern}/{{attack}}.log",
+        f"{RESULTS}/logs/claims/attack/{CELLS.wildcard_pattern}/{{attack}}.log",
+    retries: 0
     conda:
         "../../envs/advdim.yaml"
-    threads: CONFIG.threads
-    resources:
-        mem_mb=lambda wildcards, attempt: memory_megabytes(
-            CONFIG, Cell.from_wildcards(wildcards), attempt
-        ),
-        runtime=lambda wildcards, attempt: attempt * 120,
     params:
-        settings=lambda wildcards: digest(
-            attack_settings(CONFIG, wildcards.network, wildcards.attack)
-        ),
-        # Not the registry: one more attack in it must not run the others again.
-        code=source_hash(*ATTACK_CODE),
-    script:
-        "../scripts/attack.py"
+        kept=kept_folder("attack", "attack"),
+        log=f"{RESULTS}/logs/attack/{CELLS.wildcard_pattern}/{{attack}}.log",
+    shell:
+        CLAIM
 
 
 # A few images per size for one figure: one job for all, since each takes a second.

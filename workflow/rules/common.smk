@@ -18,7 +18,6 @@ from advdim.sweep import (
     cell_table,
     digest,
     example_cells,
-    training_settings,
 )
 
 try:

@@ -1,30 +1,44 @@
-# One network per cell. Checkpoints are no outputs: a failed job must not delete them.
+# One network per cell. Checkpoints are no outputs either: a failed job must not delete them.
 
 
-rule train:
+rule train_batch:
     input:
-        f"{RESULTS}/pixels/dataset={{dataset}}/size={{size}}.safetensors",
+        batch_inputs("train"),
     output:
-        network=f"{CELL}/network.safetensors",
-        epochs=f"{CELL}/epochs.parquet",
-        samples=f"{CELL}/samples.parquet",
-        run=f"{CELL}/run.json",
+        temp(touch(marker("train"))),
     log:
-        f"{RESULTS}/logs/train/{CELLS.wildcard_pattern}.log",
+        f"{RESULTS}/logs/batches/train/{{batch}}.log",
+    retries: RETRIES
     conda:
         "../../envs/advdim.yaml"
     threads: CONFIG.threads
     resources:
-        mem_mb=lambda wildcards, attempt: memory_megabytes(
-            CONFIG, Cell.from_wildcards(wildcards), attempt
-        ),
-        runtime=lambda wildcards, attempt: runtime_minutes(
-            CONFIG, Cell.from_wildcards(wildcards), attempt
-        ),
+        mem_mb=batch_resource("train", batch_megabytes),
+        runtime=batch_resource("train", batch_minutes),
+        gpu_mb=batch_resource("train", batch_gpu_megabytes),
     params:
-        settings=lambda wildcards: digest(
-            training_settings(CONFIG, Cell.from_wildcards(wildcards))
-        ),
-        checkpoints=f"{RESULTS}/checkpoints/{CELLS.wildcard_pattern}",
+        batch=lambda wildcards: batch_of("train", wildcards.batch).to_json(),
     script:
-        "../scripts/train.py"
+        "../scripts/batch.py"
+
+
+rule train:
+    input:
+        pixels=f"{RESULTS}/pixels/dataset={{dataset}}/size={{size}}.safetensors",
+        ticket=ticket("train", CELLS.wildcard_pattern),
+    output:
+        network=update(f"{CELL}/network.safetensors"),
+        epochs=update(f"{CELL}/epochs.parquet"),
+        samples=update(f"{CELL}/samples.parquet"),
+        run=update(f"{CELL}/run.json"),
+    log:
+        f"{RESULTS}/logs/claims/train/{CELLS.wildcard_pattern}.log",
+    retries: 0
+    conda:
+        "../../envs/advdim.yaml"
+    params:
+        # Ends in the digest of all settings: other settings train the network again.
+        kept=kept_folder("train"),
+        log=f"{RESULTS}/logs/train/{CELLS.wildcard_pattern}.log",
+    shell:
+        CLAIM

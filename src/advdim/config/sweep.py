@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
     ValidationError,
     model_validator,
@@ -86,6 +87,15 @@ class Config(Settings):
     threads: PositiveInt = Field(1, description="processor threads of one cell's training")
     multiply_adds_per_second: float = Field(
         1e10, gt=0, description="rate of one worker, from which a scheduler's time limits follow"
+    )
+    cells_per_job: PositiveInt | typing.Literal["auto"] = Field(
+        "auto", description="short cells share a job; auto fills minutes_per_job"
+    )
+    minutes_per_job: float = Field(
+        2.0, gt=0, description="estimated minutes of a job that several cells share"
+    )
+    hang_minutes: PositiveFloat | None = Field(
+        60.0, description="a worker without progress for so long is ended and tried again"
     )
     datasets: Annotated[dict[Name, AnyDataset], BeforeValidator(_default_torchvision_name)]
     networks: dict[Name, AnyNetwork]

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from advdim.batches import STAGES, waiting
 from advdim.config import Config
-from advdim.sweep import experiments_by_cell
 
 
 def failed_cells(config: Config) -> list[tuple[str, str]]:
-    """Return (target file, last log line) of every cell that was started and has no result."""
+    """Return (target file, last log line) of every result that was started and is not there."""
     failed = []
-    for cell in experiments_by_cell(config):
-        run = Path(config.results, "cells", cell.directory, "run.json")
-        log = Path(config.results, "logs", "train", f"{cell.directory}.log")
-        if log.exists() and not run.exists():
-            lines = log.read_text(errors="replace").strip().splitlines()
-            failed.append((str(run), lines[-1] if lines else "the log is empty"))
+    for stage in STAGES.values():
+        for item in waiting(config, stage):
+            record, log = stage.final(config, item)[-1], stage.log(config, item)
+            if log.exists() and not _newer(record, log):
+                lines = log.read_text(errors="replace").strip().splitlines()
+                failed.append((str(record), lines[-1] if lines else "the log is empty"))
     return failed
+
+
+def _newer(record: Path, log: Path) -> bool:
+    """Tell whether a result, though of other settings, is newer than the last attempt."""
+    return record.exists() and record.stat().st_mtime > log.stat().st_mtime
 
 
 def report_failures(config: Config, configfiles: Sequence[str | Path]) -> str:

@@ -12,7 +12,7 @@ from advdim.config import Config
 from advdim.figures.registry import FIGURES
 from advdim.figures.style import save
 from advdim.sweep import IDENTITY
-from advdim.tables import read_table
+from advdim.tables import SUMMARY_NAMES, read_table
 
 
 def draw_figure(
@@ -35,11 +35,17 @@ def draw_figure(
 def _of_experiment(
     tables: Mapping[str, pd.DataFrame], config: Config, experiment: str
 ) -> dict[str, pd.DataFrame]:
-    """Keep the experiment's cells and attacks; every figure reads ``cells`` among its tables."""
+    """Keep the experiment's cells and attacks; every figure reads ``cells`` among its tables.
+
+    A diverged cell may have rows of before that: figures name it and do not show its measures.
+    """
     cells = tables["cells"]
-    cells = cells[[experiment in names for names in cells["experiments"]]]
+    cells = cells[[experiment in names for names in cells["experiments"]]].copy()
+    diverged = cells["status"] == "diverged"
+    cells.loc[diverged, SUMMARY_NAMES] = float("nan")
     rest = {name: table for name, table in tables.items() if name != "cells"}
-    chosen = {name: table.merge(cells[list(IDENTITY)]) for name, table in rest.items()}
+    shown = cells.loc[~diverged, list(IDENTITY)]
+    chosen = {name: table.merge(shown) for name, table in rest.items()}
     # another experiment may have attacked the same cells in other ways
     own = [*config.experiments[experiment].attacks, "gradient"]
     for name, column in (("attack_summaries", "attack"), ("ladder", "rung")):

@@ -40,7 +40,7 @@ def _cell_rows(
 
 def gather_attack_summaries(attack_files: Sequence[str | Path], output: str | Path) -> None:
     """Write the table ``attack_summaries``: one row per cell, attack and threshold."""
-    rows = [row for file in attack_files for row in summarise_attack(read_table(file))]
+    rows = (row for file in attack_files for row in summarise_attack(read_table(file)))
     write_table(output, "attack_summaries", rows)
 
 

@@ -41,11 +41,24 @@ class CellFiles:
     checkpoints: Path
 
 
-def train_cell(config: Config, cell: Cell, pixels_file: str | Path, files: CellFiles) -> None:
+def train_cell(
+    config: Config,
+    cell: Cell,
+    pixels_file: str | Path,
+    files: CellFiles,
+    progress: Callable[[], None] = lambda: None,
+) -> None:
     """Train a cell from its pixels, or from its last checkpoint, and write its four files.
 
     A diverged cell is a result: its rows so far and its status are written like any other's.
+    ``progress`` is called between any two batches.
     """
+    stopped = stop_on_signals(signal.SIGTERM, signal.SIGUSR1)
+
+    def stop_requested() -> bool:
+        progress()
+        return stopped()
+
     device = choose_device(config.device)
     float32_only(config.threads)
     for folder in (files.run.parent, files.checkpoints):
@@ -65,7 +78,7 @@ def train_cell(config: Config, cell: Cell, pixels_file: str | Path, files: CellF
         config.datasets[cell.dataset].augmentation,
         owner,
         device,
-        stop_requested=stop_on_signals(signal.SIGTERM, signal.SIGUSR1),
+        stop_requested=stop_requested,
     )
     config_hash = digest(training_settings(config, cell))
     log.info("training %s on %s", cell.directory, hardware(device))
