@@ -84,13 +84,10 @@ def summarise_bounds(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
     first = rows.iloc[0]
     shared: dict[str, Any] = {name: first[name] for name in (*CELL, "dimension")}
     shared["accuracy"] = float((rows["label"] == rows["prediction"]).mean())
-    quantities = {
-        "fgsm": rows["fgsm_l2"],
-        "best_attack": rows["best_attack_l2"],
-        "published": rows["published"],
-        "sound": rows["sound"],
-        **{kind: rows[kind].dropna() for kind in BOUND_NAMES},
-    }
+    columns = {"fgsm": "fgsm_l2", "best_attack": "best_attack_l2", "published": "published"}
+    quantities = {name: rows[column] for name, column in columns.items()}
+    quantities["sound"] = rows["sound"]
+    quantities |= {str(kind): rows[kind].dropna() for kind in BOUND_NAMES}
     for quantity, values in quantities.items():
         if len(values):
             yield {**shared, "quantity": quantity, **_statistics(quantity, values, rows)}
