@@ -102,16 +102,18 @@ def _bend_cost(
     slopes, gaps, weights = pairs.slopes[index], pairs.gaps[index], pairs.weights[index]
     reach = pairs.spreads[index] * radius
     caps = pairs.caps[index] * radius[:, None]
+    choices = slopes.shape[1]
+    together = 1 if choices <= 8 else 64  # few large tensors for a global pool, small ones else
     costs = []
     for multiplier in multipliers:
         price = multiplier * pairs.prices[index] / radius.clamp_min(1e-300)
-        curvature = price[:, None] * weights
+        curvature = (price[:, None] * weights)[:, None]
         gain = torch.zeros_like(caps)
-        for choice in range(slopes.shape[1]):
-            slope = slopes[:, choice]
-            change = torch.minimum(slope / curvature.clamp_min(1e-300), caps)
-            rise = change * (slope - curvature / 2 * change) - gaps[:, choice]
-            gain = torch.maximum(gain, rise)
+        for first in range(0, choices, together):
+            slope = slopes[:, first : first + together]
+            change = torch.minimum(slope / curvature.clamp_min(1e-300), caps[:, None])
+            rise = change * (slope - curvature / 2 * change) - gaps[:, first : first + together]
+            gain = torch.maximum(gain, rise[:, 0] if together == 1 else rise.amax(1))
         costs.append(gain.sum(1) + price * reach.square() / 2)
     cost, best = torch.stack(costs).min(0)
     return cost, best

@@ -179,5 +179,4 @@ def _histograms(
         axis.stairs(counts, bins, fill=True, color=colour, alpha=0.35)
         middle = float(series.median())
         axis.axvline(middle, color=colour, lw=1.2, label=f"{label}, median {middle:.2g}")
-    axis.set_ylim(0, 1.45 * axis.get_ylim()[1])
-    axis.legend(loc="upper center", **LEGEND)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), **LEGEND)

@@ -136,7 +136,7 @@ def sequential(values: Iterable[Any]) -> dict[Any, Colour]:
 
 def quantity_colours(names: Iterable[str]) -> dict[str, Colour]:
     """Return a colour for each of some unordered quantities."""
-    return dict(zip(names, [_PALETTE[k] for k in (9, 0, 2, 3)], strict=True))
+    return dict(zip(names, [_PALETTE[k] for k in (4, 0, 2, 3)], strict=True))
 
 
 def strength_positions(strengths: Sequence[float]) -> dict[float, float]:
