@@ -64,7 +64,7 @@ def test_a_violation_names_cell_and_sample():
     rows = with_attacks(bounds(), attacks(norm_l2=(1.0, 0.19, np.nan)), None)
     with pytest.raises(
         SandwichViolation,
-        match=r"dataset=d/network=n/.*seed=0, sample 1: the sound bound patches is 0\.2, but ddn_l2",
+        match=r"dataset=d/.*/seed=0, sample 1: the sound bound patches is 0\.2, but ddn_l2",
     ):
         assert_sandwich(rows)
 
