@@ -24,6 +24,10 @@ def test_caffes_layers_and_parameters(channels, size, parameters):
     assert sum(p.numel() for p in network.parameters()) == parameters
     assert network(torch.zeros(2, channels, size, size)).shape == (2, 10)
     assert not network[0].bias.any()
+    hidden = network[5].weight
+    limit = (3 / hidden.shape[1]) ** 0.5
+    assert 0.999 * limit < hidden.abs().max() <= limit
+    assert hidden.std().item() == pytest.approx(limit / 3**0.5, rel=0.01)
 
 
 def test_one_convolution_and_a_readout():

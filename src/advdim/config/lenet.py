@@ -14,6 +14,7 @@ class LenetNetwork(Network):
     """Unpadded convolutions, each with a max pool, then fully connected layers with ReLU.
 
     The defaults are Caffe's LeNet (NIPS 2017, Section 5), which has no ReLU behind convolutions.
+    Weights start as in Caffe's example, uniform of variance 1/fan_in.
     """
 
     kind: Literal["lenet"]

@@ -15,7 +15,7 @@ from torch import nn
 from advdim.config.lenet import LenetNetwork
 from advdim.config.network import AnyNetwork, ConvolutionalNetwork, ModuleNetwork
 from advdim.networks.convolutional import convolutional
-from advdim.networks.initialisation import he
+from advdim.networks.initialisation import he, xavier
 from advdim.networks.lenet import lenet
 from advdim.tensor_files import DamagedFileError, read_tensors, write_tensors
 from advdim.units import Normalisation
@@ -40,15 +40,20 @@ def build(settings: AnyNetwork, shape: Shape, random: torch.Generator) -> nn.Mod
         network = _own_module(settings, shape, random)
         _check_logits(network, settings.module, shape)
     else:
-        network = _of_the_papers(settings, shape)
-        he(network, random)
+        network = _of_the_papers(settings, shape, random)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _of_the_papers(settings: ConvolutionalNetwork | LenetNetwork, shape: Shape) -> nn.Module:
+def _of_the_papers(
+    settings: ConvolutionalNetwork | LenetNetwork, shape: Shape, random: torch.Generator
+) -> nn.Module:
     if isinstance(settings, LenetNetwork):
-        return lenet(settings, **asdict(shape))
-    return convolutional(settings, **asdict(shape))
+        network = lenet(settings, **asdict(shape))
+        xavier(network, random)
+    else:
+        network = convolutional(settings, **asdict(shape))
+        he(network, random)
+    return network
 
 
 def _own_module(settings: ModuleNetwork, shape: Shape, random: torch.Generator) -> nn.Module:
