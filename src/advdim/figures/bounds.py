@@ -49,7 +49,8 @@ def bound_histograms(tables: Mapping[str, pd.DataFrame], settings: FigureSetting
     ):
         values = {QUANTITIES[name]: (rows[name] * scale, COLOURS[name]) for name in names}
         _histograms(axis, values, logarithmic=True)
-        axis.set(title=title, xlabel=unit, xscale="log")
+        axis.set(xlabel=unit, xscale="log")
+        axis.set_title(title, fontsize="medium")
     ratios = {
         f"{QUANTITIES[attack]} / {QUANTITIES[bound]}": (decades(rows[attack], rows[bound]), colour)
         for attack, bound, colour in (
@@ -59,7 +60,8 @@ def bound_histograms(tables: Mapping[str, pd.DataFrame], settings: FigureSetting
         )
     }
     _histograms(axes[2], ratios, logarithmic=False)
-    axes[2].set(title="attack over bound", xlabel=r"$\log_{10}$ of the ratio")
+    axes[2].set_xlabel(r"$\log_{10}$ of the ratio")
+    axes[2].set_title("attack over bound", fontsize="medium")
     axes[2].axvline(0, ls=":", color="0.4", lw=1)
     note_diverged(figure, tables["cells"])
     return figure
@@ -88,7 +90,7 @@ def counter_example(tables: Mapping[str, pd.DataFrame], settings: FigureSettings
         ends = [attack[attack > 0].min(), attack.max()]
         axes[0].plot(ends, ends, "-", color="0.2", lw=1, label="equal: above, it does not hold")
         axes[0].set(xscale="log", yscale="log")
-        axes[0].legend(markerscale=4, **LEGEND)
+        axes[0].legend(markerscale=4, loc="upper center", bbox_to_anchor=(0.5, -0.27), **LEGEND)
     ratios = {
         QUANTITIES[name]: (-decades(rows["best_attack_l2"], rows[name]), COLOURS[name])
         for name in ("published", "sound")
@@ -97,7 +99,7 @@ def counter_example(tables: Mapping[str, pd.DataFrame], settings: FigureSettings
     axes[1].axvline(0, color="0.2", lw=1)
     axes[1].set_xlabel(r"$\log_{10}$ of bound over adversarial")
     violated = int(rows["published_violated"].sum())
-    axes[1].set_title(f"published violated: {violated} of {len(rows)}")
+    axes[1].set_title(f"published violated: {violated} of {len(rows)}", fontsize="medium")
     note_diverged(figure, tables["cells"])
     return figure
 
@@ -118,7 +120,8 @@ def certified_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSett
         (axes[1], "attacked", "smallest adversarial found"),
     ):
         medians = _by_dimension(axis, rows, column)
-        axis.set(title=title, ylabel=r"$\ell_2$ norm $/\sqrt{d}$ (normalised)")
+        axis.set_ylabel(r"$\ell_2$ norm $/\sqrt{d}$ (normalised)")
+        axis.set_title(title, fontsize="medium")
         if len(medians):
             x = np.sqrt(np.array([rows["dimension"].min(), rows["dimension"].max()], float))
             axis.plot(x, medians.max() * x[0] / x, ":", color="0.4", label=r"$1/\sqrt{d}$")
@@ -127,7 +130,8 @@ def certified_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSett
             axis.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks], minor=False)
             axis.set_xticks([], minor=True)
     _by_dimension(axes[2], rows, "gap")
-    axes[2].set(title="adversarial over certified", ylabel="decades")
+    axes[2].set_ylabel("decades")
+    axes[2].set_title("adversarial over certified", fontsize="medium")
     axes[2].set_ylim(bottom=0)
     if len(rows):
         axes[0].legend(title=r"PGD $\epsilon$", **LEGEND)
@@ -179,4 +183,4 @@ def _histograms(
         axis.stairs(counts, bins, fill=True, color=colour, alpha=0.35)
         middle = float(series.median())
         axis.axvline(middle, color=colour, lw=1.2, label=f"{label}, median {middle:.2g}")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), **LEGEND)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.27), **LEGEND)
