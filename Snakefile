@@ -1,6 +1,6 @@
 # How a classifier's adversarial vulnerability depends on the dimension of its input.
 #
-#   dataset - resize - train - attack - tables - figures, claims
+#   dataset - resize - train - attack, bounds - tables - figures, claims
 #            (per size) (cell)
 #
 # results/pixels/   one file per (dataset, size)
@@ -27,6 +27,7 @@ include: "workflow/rules/tickets.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/attack.smk"
+include: "workflow/rules/bounds.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
@@ -44,6 +45,7 @@ localrules:
     table_cells,
     table_attack_summaries,
     table_ladder,
+    table_bounds,
     figure,
     claims,
 

@@ -40,6 +40,7 @@ SMALL = {
         "options": {"pgd_linf": {"steps": 2, "relative_step": 0.5}},
         "examples": {"attack": "fgsm", "images": 2},
     },
+    "bounds": {"images": 8},
     "experiments": {
         "dimension": {
             "dataset": "digits",
@@ -49,7 +50,8 @@ SMALL = {
             "epsilons": [0, 0.01],
             "seeds": 1,
             "attacks": ["fgsm"],
-            "figures": ["input_dimension", "adversarial_examples"],
+            "bounds": True,
+            "figures": ["input_dimension", "adversarial_examples", "certified_dimension"],
         },
         "regularisation": {
             "dataset": "digits",

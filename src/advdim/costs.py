@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 
 from advdim.config import Config
+from advdim.config.lenet import LenetNetwork
 from advdim.config.network import ConvolutionalNetwork
 from advdim.sweep import Cell
 
@@ -77,6 +78,8 @@ def footprint(config: Config, cell: Cell) -> Footprint:
     64 channels: an upper guess for most.
     """
     network = config.networks[cell.network]
+    if isinstance(network, LenetNetwork):
+        return Footprint(*network.counts(config.datasets[cell.dataset].usual_channels, cell.size))
     if not isinstance(network, ConvolutionalNetwork):
         return Footprint(64_000.0 * cell.size**2, 64.0 * 4 * cell.size**2)
     channels, edge = config.datasets[cell.dataset].usual_channels, cell.size

@@ -35,6 +35,7 @@ ATTACK_CODE = (
     "perturbations.py",
     "stages/attacks.py",
 )
+BOUND_CODE = ("bounds", "stages/bounds.py")
 
 
 def source_hash(*names: str) -> str:

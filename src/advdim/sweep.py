@@ -116,6 +116,23 @@ def attack_settings(config: Config, network: str, attack: str) -> str:
     return json.dumps(settings, sort_keys=True)
 
 
+def bounded_cells(config: Config) -> list[Cell]:
+    """Return every cell whose experiments ask for lower bounds, once, in their order."""
+    return list(
+        {
+            cell: None
+            for name, experiment in config.experiments.items()
+            if experiment.bounds
+            for cell in experiment_cells(config, name)
+        }
+    )
+
+
+def bound_settings(config: Config) -> str:
+    """Return, as canonical JSON, every setting that a trained network's bounds depend on."""
+    return config.bounds.canonical(exclude={"largest_fgsm"})
+
+
 def example_cells(config: Config) -> list[Cell]:
     """Return the cells whose perturbed images are shown: the first of every size.
 

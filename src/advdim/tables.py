@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from advdim.config.bounds import BOUND_NAMES
 from advdim.files import atomic
 
 
@@ -155,6 +156,46 @@ EXAMPLE_COLUMNS = (
     Column("clean", listed(pa.float32()), "pixel range", "the image, channels x size x size"),
     Column("perturbed", listed(pa.float32()), "pixel range", "the smallest adversarial, likewise"),
 )
+BOUND_COLUMNS = (
+    Column("dimension", WHOLE, "", "d = channels * size * size"),
+    Column("sample", WHOLE, "", "index in the stored test images"),
+    Column("label", WHOLE, "", "true class"),
+    Column("prediction", WHOLE, "", "predicted class, before attack"),
+    Column("pixel_scale", REAL, "pixel range", "one normalised unit; exact if channels share it"),
+    Column("published", REAL, "normalised units", "lower bound of NIPS 2017 on the l2 norm"),
+    Column("sound", REAL, "normalised units", "largest of the sound lower bounds on the l2 norm"),
+    Column("sound_kind", TEXT, "", "name of the largest sound bound"),
+    *(
+        Column(kind, REAL, "normalised units", f"sound lower bound {kind}; null: not computed")
+        for kind in BOUND_NAMES
+    ),
+    Column("best_attack_l2", REAL, "normalised units", "smallest verified adversarial l2 norm"),
+    Column("best_attack", TEXT, "", "attack that found it"),
+    Column("fgsm_l2", REAL, "normalised units", "l2 norm of FGSM's, up to its largest epsilon"),
+    Column("published_violated", FLAG, "", "the published bound is above best_attack_l2"),
+)
+GREY = "grey levels of 255 / d"
+BOUND_SUMMARY_COLUMNS = (
+    Column("dimension", WHOLE, "", "d = channels * size * size"),
+    Column("quantity", TEXT, "", "fgsm, best_attack, published, sound, or a sound bound's name"),
+    Column("samples", WHOLE, "", "images for which it was computed"),
+    Column("found", WHOLE, "", "of these, how many have a finite value"),
+    *(
+        Column(name, REAL, GREY, f"{meaning} over images, as in Tables 1 and 2 of NIPS 2017")
+        for name, meaning in (
+            ("mean", "mean"),
+            ("median", "median"),
+            ("std", "standard deviation"),
+            ("min", "smallest"),
+            ("max", "largest"),
+        )
+    ),
+    Column("median_pixel", REAL, "pixel range", "median l2 norm"),
+    Column("decades", REAL, "decades", "median of log10 of best_attack_l2 over the quantity"),
+    Column("decades_fgsm", REAL, "decades", "median of log10 of fgsm_l2 over the quantity"),
+    Column("violations", WHOLE, "", "images whose best attack is smaller than the quantity"),
+    Column("accuracy", REAL, "fraction", "share of correct predictions, before attack"),
+)
 CLAIM_COLUMNS = (
     Column("claim", TEXT, "", "key of the claim"),
     Column("experiment", TEXT, "", "experiment that it is judged on; empty: none draws its figure"),
@@ -196,6 +237,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "ladder": (*IDENTITY_COLUMNS, *LADDER_COLUMNS),
     "examples": (*IDENTITY_COLUMNS, *EXAMPLE_COLUMNS),
     "claims": CLAIM_COLUMNS,
+    "bounds": (*IDENTITY_COLUMNS, *BOUND_COLUMNS),
+    "bound_summaries": (*IDENTITY_COLUMNS, *BOUND_SUMMARY_COLUMNS),
 }
 
 
@@ -230,6 +273,17 @@ def gather(output: str | Path, table: str, parts: Iterable[str | Path]) -> None:
     ):
         for batch in _batched((_read(part, declared) for part in parts), rows=100_000):
             writer.write_table(batch)
+
+
+def write_frames(path: str | Path, table: str, frames: Iterable[pd.DataFrame]) -> None:
+    """Write data frames one after another, atomically, under the declared schema."""
+    declared = schema(table)
+    with (
+        atomic(path) as temporary,
+        pq.ParquetWriter(temporary, declared, compression="zstd") as writer,
+    ):
+        for frame in frames:
+            writer.write_table(pa.Table.from_pandas(frame, declared, preserve_index=False))
 
 
 def _read(path: str | Path, declared: pa.Schema) -> pa.Table:
@@ -270,3 +324,10 @@ def summarise(epochs: pd.DataFrame) -> dict[str, float]:
 def read_table(path: str | Path) -> pd.DataFrame:
     """Read one of the tables as a data frame."""
     return pq.ParquetFile(path).read().to_pandas()
+
+
+def read_parts(table: str, paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Read files of one table, perhaps none, as one data frame."""
+    declared = schema(table)
+    parts = [_read(path, declared) for path in paths]
+    return pa.concat_tables([declared.empty_table(), *parts]).to_pandas()

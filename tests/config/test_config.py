@@ -46,6 +46,11 @@ MISTAKES = [
     ("attacks.thresholds", [-0.1], "'attacks.thresholds.0' is -0.1", "greater than 0"),
     ("attacks.epsilon_by_network", {"maxpol4": 0.1}, "names 'maxpol4'", "'maxpool4'"),
     ("attacks.target", "class", "'attacks.target' is 'class'", "'label'"),
+    ("bounds.kinds", ["locl"], "'bounds.kinds.0' is 'locl'", "'local'"),
+    ("bounds.imges", 3, "'bounds.imges' is unknown", "'images'"),
+    ("experiments.regularisation.figures", ["counter_example"], "shows attacks", "give 'experi"),
+    ("networks.maxpool4.padding", "circular", "bounds of network 'maxpool4'", "'circular'"),
+    ("networks.strided4", {"kind": "lenet"}, "holds 8", "smaller than its 5x5 kernel"),
     ("training.epochs", 0, "'training.epochs' is 0", "greater than 0"),
     ("networks.maxpool4", {"kind": "module", "module": "no_such_module:Net"}, "no_such", "found"),
 ]

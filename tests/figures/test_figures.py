@@ -56,6 +56,22 @@ def synthetic_tables(status="done"):
     return tables | attack_tables(tables["cells"])
 
 
+def bound_rows(cells):
+    """Certified radii of 1e-4 and adversarials of .1 at every size, and a violated bound."""
+    identity = ["dataset", "network", "size", "method", "epsilon", "seed", "dimension"]
+    rows = [
+        {
+            **{name: cell[name] for name in identity}, "sample": k, "pixel_scale": 0.3,
+            "published": 1e-6 if k else 0.2, "sound": 2e-4, "operator_norms": 1e-4 * (1 + k / 10),
+            "best_attack_l2": 0.1 * (1 + k / 10), "fgsm_l2": 0.2 if k else np.nan,
+            "published_violated": not k,
+        }
+        for cell in cells.to_dict("records")
+        for k in range(5)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 ATTACKS = ("fgsm", "pgd_linf", "autoattack_linf", "gradient_l2", "deepfool_l2")
 THRESHOLDS = (0.001, 0.01, 0.1)
 
@@ -91,6 +107,7 @@ def attack_tables(cells):
         "attack_summaries": summaries,
         "ladder": pd.DataFrame(ladder(cells, summaries)),
         "examples": pd.DataFrame(examples),
+        "bounds": bound_rows(cells),
     }
 
 
@@ -126,7 +143,7 @@ def test_every_figure_survives_diverged_cells(name):
     measured = [name for name in tables["cells"] if name.endswith(("_median", "_q10", "_q90"))]
     tables["cells"][measured] = np.nan
     tables["epochs"]["summarised"] = False
-    for table in ("attack_summaries", "ladder", "examples"):
+    for table in ("attack_summaries", "ladder", "examples", "bounds"):
         tables[table] = tables[table].iloc[:0]
     figure = draw(name, tables)
     assert any("Diverged" in text.get_text() for text in figure.texts)
@@ -229,3 +246,37 @@ def test_the_examples_show_every_image_of_every_size():
     figure = draw("adversarial_examples", synthetic_tables())
     assert len([axis for axis in figure.axes if axis.images]) == 3 * 3 * 3
     assert [axis.get_xlabel() for axis in figure.axes].count("none found") == 3
+
+
+def test_a_constant_l2_radius_falls_like_the_root_of_the_dimension():
+    axes = draw("certified_dimension", synthetic_tables()).axes
+    for axis, smallest in ((axes[0], 1.2e-4 / 8), (axes[1], 0.12 / 8)):
+        curves = [container.lines[0] for container in axis.containers]
+        assert len(curves) == 4
+        for curve in curves:
+            x, y = np.asarray(curve.get_data(), float)
+            assert y[0] == pytest.approx(smallest)
+            np.testing.assert_allclose(y * x, y[0] * x[0])
+    gap = axes[2].containers[0].lines[0]
+    np.testing.assert_allclose(np.asarray(gap.get_ydata(), float), 3.0)
+
+
+def test_the_counter_example_counts_violations_and_shows_them_above_the_diagonal():
+    tables = synthetic_tables()
+    axis, histogram = draw("counter_example", tables).axes
+    published = next(line for line in axis.lines if line.get_label() == "published bound")
+    above = np.asarray(published.get_ydata()) > np.asarray(published.get_xdata())
+    count = int(tables["bounds"]["published_violated"].sum())
+    assert above.sum() == count
+    assert histogram.get_title() == f"published violated: {count} of {len(tables['bounds'])}"
+
+
+def test_the_histograms_hold_every_image_once():
+    tables = synthetic_tables()
+    axes = draw("bound_histograms", tables).axes
+    images = len(tables["bounds"])
+    missing = int(tables["bounds"]["fgsm_l2"].isna().sum())
+    counts = [[patch.get_data()[0].sum() for patch in axis.patches] for axis in axes]
+    assert counts[0] == [images - missing, images]
+    assert counts[1] == [images, images]
+    assert counts[2] == [images - missing, images - missing, images]

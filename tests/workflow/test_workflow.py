@@ -8,21 +8,23 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from advdim.tables import TABLES, read_table, schema
+from advdim.tables import TABLES, read_table, schema, write_frames
 from tests.workflow.conftest import ROOT, Workflow
 
 CELL = "results/cells/dataset=digits/network=maxpool4/size=8/method=pgd_linf/epsilon=0.01/seed=0"
 ATTACK_TABLES_AGAIN = {"table": 1, "table_attack_summaries": 1, "table_ladder": 1, "claims": 1}
-TABLES_AGAIN = {**ATTACK_TABLES_AGAIN, "table_cells": 1, "table": 3, "claims": 1}
+TABLES_AGAIN = {**ATTACK_TABLES_AGAIN, "table_cells": 1, "table": 3}
 # The ladder shows gradient norms too, so it follows every network.
-UNATTACKED_AGAIN = {"table": 2, "table_cells": 1, "table_ladder": 1, "claims": 1}
-FIGURES_AGAIN = {"figure": 4}
+CELL_TABLES_AGAIN = {"table_cells": 1, "table": 2, "table_ladder": 1, "claims": 1}
+FIGURES_AGAIN = {"figure": 5}
+# The experiment ``dimension`` has bounds, the others have none.
+SANDWICH_AGAIN = {"table_bounds": 1}
 
 
 def test_a_new_sweep_runs_every_stage(finished):
     assert finished.first == {
-        "pixels": 2, "train_batch": 3, "train": 7, "attack_batch": 2, "attack": 4, "examples": 1,
-        **TABLES_AGAIN, **FIGURES_AGAIN,
+        "pixels": 2, "train_batch": 3, "train": 7, "attack_batch": 2, "attack": 4, "bounds": 4,
+        "examples": 1, **TABLES_AGAIN, **SANDWICH_AGAIN, **FIGURES_AGAIN,
     }  # fmt: skip
     assert "tables in results/tables, claims in results/claims.html." in finished.output.stdout
 
@@ -36,7 +38,7 @@ def test_every_result_is_there(finished):
         path = finished.results / "tables" / f"{table}.parquet"
         assert pq.ParquetFile(path).schema_arrow.equals(schema(table), check_metadata=True)
     for suffix in ("pdf", "png"):
-        assert len(list(finished.results.glob(f"figures/*/*.{suffix}"))) == 4
+        assert len(list(finished.results.glob(f"figures/*/*.{suffix}"))) == 5
     cells = read_table(finished.results / "tables/cells.parquet")
     assert list(cells["status"]) == ["done"] * 7
     assert cells["grad_l1_median"].gt(0).all()
@@ -67,17 +69,21 @@ def test_a_cells_summary_derives_from_its_epochs(finished):
 
 def test_deleting_a_network_trains_that_cell_again(workflow):
     (workflow.folder / CELL / "network.safetensors").unlink()
-    assert workflow.counts() == {"train": 1, "attack": 1, **TABLES_AGAIN, **FIGURES_AGAIN}
+    assert workflow.counts() == {
+        "train": 1, "attack": 1, "bounds": 1, **TABLES_AGAIN, **SANDWICH_AGAIN, **FIGURES_AGAIN
+    }  # fmt: skip
 
 
 def test_an_epsilon_more_trains_the_new_cells_only(workflow):
     workflow.config["experiments"]["dimension"]["epsilons"].append(0.1)
-    assert workflow.counts() == {"train": 2, "attack": 2, **TABLES_AGAIN, **FIGURES_AGAIN}
+    assert workflow.counts() == {
+        "train": 2, "attack": 2, "bounds": 2, **TABLES_AGAIN, **SANDWICH_AGAIN, **FIGURES_AGAIN
+    }  # fmt: skip
 
 
 def test_a_seed_more_trains_the_new_cells_only(workflow):
     workflow.config["experiments"]["regularisation"]["seeds"] = [0, 1]
-    assert workflow.counts() == {"train": 3, **UNATTACKED_AGAIN, **FIGURES_AGAIN}
+    assert workflow.counts() == {"train": 3, **CELL_TABLES_AGAIN, **FIGURES_AGAIN}
 
 
 def test_another_spelling_of_an_epsilon_changes_nothing(workflow):
@@ -87,12 +93,14 @@ def test_another_spelling_of_an_epsilon_changes_nothing(workflow):
 
 def test_a_methods_settings_retrain_its_cells_only(workflow):
     workflow.config["methods"]["pgd_linf"]["steps"] = 3
-    assert workflow.counts() == {"train": 3, "attack": 2, **TABLES_AGAIN, **FIGURES_AGAIN}
+    assert workflow.counts() == {
+        "train": 3, "attack": 2, "bounds": 2, **TABLES_AGAIN, **SANDWICH_AGAIN, **FIGURES_AGAIN
+    }  # fmt: skip
 
 
 def test_a_networks_settings_retrain_its_cells_only(workflow):
     workflow.config["networks"]["strided4"]["width"] = 5
-    assert workflow.counts() == {"train": 3, **UNATTACKED_AGAIN, **FIGURES_AGAIN}
+    assert workflow.counts() == {"train": 3, **CELL_TABLES_AGAIN, **FIGURES_AGAIN}
 
 
 def test_style_draws_figures_only(workflow):
@@ -180,7 +188,9 @@ def test_a_diverged_cell_is_a_result(raw_config, tmp_path):
     workflow.run("--cores", "2")
     cells = read_table(tmp_path / "results/tables/cells.parquet")
     assert set(cells["status"]) == {"diverged"}
-    for table in ("attacks", "attack_summaries", "ladder", "examples"):
+    for table in (
+        "attacks", "attack_summaries", "ladder", "examples", "bounds", "bound_summaries"
+    ):  # fmt: skip
         assert len(read_table(tmp_path / f"results/tables/{table}.parquet")) == 0
     assert (tmp_path / "results/figures/dimension/input_dimension.png").exists()
 
@@ -200,21 +210,27 @@ def test_two_snakemakes_at_once_are_kept_apart(finished, tmp_path):
 
 def test_an_attack_more_runs_that_attack_only(workflow):
     workflow.config["experiments"]["dimension"]["attacks"].append("pgd_linf")
-    assert workflow.counts() == {"attack": 4, **ATTACK_TABLES_AGAIN}
+    assert workflow.counts() == {
+        "attack": 4, **ATTACK_TABLES_AGAIN, **SANDWICH_AGAIN, "figure": 1
+    }  # fmt: skip
 
 
 def test_an_attack_on_cells_that_another_experiment_attacked_is_not_run_again(workflow):
     again = {**workflow.config["experiments"]["dimension"], "sizes": [8], "figures": []}
     workflow.config["experiments"]["again"] = again
     # The list of experiments is in the table of cells, and so in all that is drawn from it.
-    assert workflow.counts() == {"table_cells": 1, "table_ladder": 1, "figure": 4}
+    assert workflow.counts() == {
+        "table_cells": 1, "table_ladder": 1, "claims": 1, **FIGURES_AGAIN
+    }  # fmt: skip
 
 
 def test_an_attacks_settings_run_that_attack_again_and_train_nothing(workflow):
     workflow.config["attacks"]["options"]["pgd_linf"]["steps"] = 3
     assert workflow.counts() == {}
     workflow.config["attacks"]["thresholds"] = [0.2]
-    assert workflow.counts() == {"attack": 4, "examples": 1, **ATTACK_TABLES_AGAIN, "figure": 1}
+    assert workflow.counts() == {
+        "attack": 4, "examples": 1, **ATTACK_TABLES_AGAIN, **SANDWICH_AGAIN, "figure": 2
+    }  # fmt: skip
 
 
 def test_one_networks_threshold_attacks_its_cells_only(workflow):
@@ -235,3 +251,43 @@ def test_attacks_are_summarised_per_threshold(finished):
     examples = read_table(finished.results / "tables/examples.parquet")
     assert list(examples["size"]) == [8, 8, 16, 16]
     assert set(examples["epsilon"]) == {0.0}
+
+
+def test_bounds_settings_bound_again_and_nothing_else(workflow):
+    workflow.config["bounds"]["largest_fgsm"] = 50
+    assert workflow.counts() == {**SANDWICH_AGAIN, "figure": 1}
+    workflow.config["bounds"]["images"] = 4
+    assert workflow.counts() == {"bounds": 4, **SANDWICH_AGAIN, "figure": 1}
+
+
+def test_bounds_on_cells_of_another_experiment_train_and_attack_nothing(workflow):
+    workflow.config["experiments"]["regularisation"]["bounds"] = True
+    assert workflow.counts() == {"bounds": 3, **SANDWICH_AGAIN, "figure": 1}
+
+
+def test_every_bounded_image_stands_between_bound_and_attack(finished):
+    rows = read_table(finished.results / "tables/bounds.parquet")
+    assert len(rows) == 4 * 8
+    found = rows.dropna(subset=["best_attack_l2"])
+    assert len(found) > 16
+    assert (found["sound"] <= found["best_attack_l2"]).all()
+    assert rows["sound"].gt(0).mean() > 0.9
+    summaries = read_table(finished.results / "tables/bound_summaries.parquet")
+    of_bounds = summaries[summaries["quantity"] == "sound"]
+    assert list(of_bounds["violations"]) == [0] * 4
+    assert list(of_bounds["samples"]) == [8] * 4
+
+
+def test_a_violated_sound_bound_stops_the_sweep_and_names_cell_and_sample(workflow):
+    path = workflow.folder / CELL / "attacks/fgsm.parquet"
+    rows = read_table(path)
+    sample = int(rows["sample"][rows["norm_l2"].notna()].iloc[0])
+    rows.loc[sample, "norm_l2"] = 1e-12
+    write_frames(path, "attacks", [rows])
+    target = "results/tables/bounds.parquet"
+    done = workflow.run("--cores", "1", "--forcerun", "table_bounds", "--", target, check=False)
+    assert done.returncode
+    said = (workflow.results / "logs/tables/bounds.log").read_text()
+    assert f"size=8/method=pgd_linf/epsilon=0.01/seed=0, sample {sample}: the sound bound" in said
+    assert "fgsm found a verified adversarial of norm 1e-12" in said
+    assert not (workflow.folder / target).exists()

@@ -9,12 +9,14 @@ from advdim.claims import READ_TABLES
 from advdim.config import ConfigError, load
 from advdim.costs import memory_megabytes, runtime_minutes
 from advdim.figures.registry import FIGURES
-from advdim.provenance import ATTACK_CODE, source_hash
+from advdim.provenance import ATTACK_CODE, BOUND_CODE, source_hash
 from advdim.stages.failures import report_failures
 from advdim.sweep import (
     Cell,
     attack_settings,
     attacked_cells,
+    bound_settings,
+    bounded_cells,
     cell_table,
     digest,
     example_cells,
@@ -56,6 +58,24 @@ def attack_files():
     ]
 
 
+def bound_files():
+    """The per-sample file of the lower bounds of every cell that is to have them."""
+    return [
+        f"{RESULTS}/cells/{cell.directory}/bounds.parquet"
+        for cell in bounded_cells(CONFIG)
+    ]
+
+
+def attack_files_of_bounded_cells():
+    """The per-sample file of every attack on a cell with lower bounds."""
+    bounded = set(bounded_cells(CONFIG))
+    return [
+        f"{RESULTS}/cells/{cell.directory}/attacks/{attack}.parquet"
+        for cell, attack in attacked_cells(CONFIG)
+        if cell in bounded
+    ]
+
+
 def example_files(name):
     """One file of every cell whose perturbed images are shown."""
     return [f"{RESULTS}/cells/{cell.directory}/{name}" for cell in EXAMPLE_CELLS]
@@ -65,6 +85,7 @@ def table_files():
     tables = ["cells", "epochs", "samples"]
     tables += ["attacks", "attack_summaries", "ladder"] if attack_files() else []
     tables += ["examples"] if EXAMPLE_CELLS else []
+    tables += ["bounds", "bound_summaries"] if bound_files() else []
     return [f"{RESULTS}/tables/{table}.parquet" for table in tables]
 
 

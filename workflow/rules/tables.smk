@@ -16,7 +16,7 @@ rule table_cells:
             str(
                 [
                     # Which cells an experiment holds, not what is made of them.
-                    (name, e.model_dump_json(exclude={"attacks", "figures"}))
+                    (name, e.model_dump_json(exclude={"attacks", "bounds", "figures"}))
                     for name, e in CONFIG.experiments.items()
                 ]
             )

@@ -26,52 +26,13 @@ import torch
 from torch import Tensor
 
 from advdim.bounds.analysis import Analysis
-from advdim.bounds.layers import (
-    Convolution,
-    Diagonal,
-    Layer,
-    Linear,
-    MaxPool,
-    Relu,
-    TensorShape,
-)
-from advdim.bounds.pooling import window_deviation_norms
-from advdim.bounds.weighting import unit_weights
+from advdim.bounds.linearisation import Linearisation, linearise
 
 MULTIPLIERS = (0.0, 0.09, 0.13, 0.18, 0.25, 0.35, 0.5, 0.71, 1.0)
-BISECTIONS = 14
-LARGEST_BENDS = 60_000  # choices of all units; a wider network is linearised in its last layers
+BISECTIONS = 11
+WIDE_STEPS = 2  # first bisections, which move far: all multipliers are tried
 WORTHWHILE = 1.001  # a pass that gains less ends the search
 SOFTNESS = (0.1, 0.25, 0.3)  # any is sound; these were best on LeNet
-
-
-@dataclass(frozen=True)
-class Bend:
-    """One nonlinear layer's slopes and what its kinks cost, for N samples and U units.
-
-    ``slopes`` and ``gaps`` (N, K, U) belong to the K choices each unit has; ``beta`` (N, K, U)
-    is ``norm(e_i - alpha)``; ``spread`` and ``caps`` (U,) bound delta per unit of radius.
-    ``by_class`` replaces the spread by one of deltas weighted per class (``weighting.py``).
-    """
-
-    slopes: Tensor
-    gaps: Tensor
-    beta: Tensor
-    spread: float
-    caps: Tensor
-    by_class: tuple[Tensor, Tensor] | None
-
-
-@dataclass(frozen=True)
-class Linearisation:
-    """Gradients and costs down to the input, for N samples at C classes.
-
-    ``cuts`` lists (``norm(gradient) * reach`` (C, N), how many bends come after the cut).
-    ``bends`` lists (bend, negative coefficients (C, N, U), constant cost (C, N)), last layer first.
-    """
-
-    cuts: list[tuple[Tensor, int]]
-    bends: list[tuple[Bend, Tensor, Tensor]]
 
 
 def local_bound(analysis: Analysis, start: Tensor) -> Tensor:
@@ -81,7 +42,7 @@ def local_bound(analysis: Analysis, start: Tensor) -> Tensor:
     """
     best, gains = start, torch.ones_like(start, dtype=torch.bool)
     for softness in SOFTNESS:
-        linearisation = _linearise(analysis, softness * best)
+        linearisation = linearise(analysis, softness * best)
         radius = _largest_radius(analysis, linearisation, best)
         # Per sample, so that no sample's bound depends on its batch.
         gains &= radius > WORTHWHILE * best
@@ -91,167 +52,144 @@ def local_bound(analysis: Analysis, start: Tensor) -> Tensor:
     return best
 
 
-def _linearise(analysis: Analysis, tie: Tensor) -> Linearisation:
-    """Propagate every class's direction backwards; units within ``tie * cap`` count as tied."""
-    gradients = analysis.directions
-    classes, samples = gradients.shape[:2]
-    cuts: list[tuple[Tensor, int]] = []
-    bends: list[tuple[Bend, Tensor, Tensor]] = []
-    choices_left = LARGEST_BENDS
-    for index in reversed(range(len(analysis.layers))):
-        layer = analysis.layers[index]
-        if index < len(analysis.layers) - 1:
-            if layer.linear:
-                flat = gradients.flatten(0, 1)
-                gradients = layer.adjoint(flat).unflatten(0, (classes, samples))
-            else:
-                choices_left -= _choices(layer)
-                bend = _bend(analysis, index, tie) if choices_left >= 0 else None
-                if bend is None:
-                    break
-                gradients = _pull_back(layer, bend, gradients, bends)
-        size = gradients.flatten(2).norm(dim=2) * analysis.constants.reach[index]
-        cuts.append((size, len(bends)))
-    return Linearisation(cuts, bends)
+@dataclass(frozen=True)
+class Pairs:
+    """What costs need of P pairs of a class and a sample, gathered once for many radii.
 
-
-def _choices(layer: Layer) -> int:
-    """Count the arguments among which all units of a nonlinear layer choose."""
-    return layer.values_in * (2 if isinstance(layer, Relu) else 1)
-
-
-def _bend(analysis: Analysis, index: int, tie: Tensor) -> Bend | None:
-    """Describe a nonlinear layer at the samples; None where no description is known."""
-    layer, values = analysis.layers[index], analysis.values[index]
-    constants = analysis.constants
-    spread = constants.reach[index]
-    if isinstance(layer, Relu):
-        choices = torch.stack([values.flatten(1), torch.zeros_like(values.flatten(1))], 1)
-        row_norms = _row_norms(analysis.layers, index, constants.reach, layer.input_shape)
-    elif isinstance(layer, MaxPool) and layer.tiles:
-        choices = _windows(layer, values)
-        row_norms = torch.full((layer.output_shape[0],), spread)
-        before = analysis.layers[index - 1]
-        if index in constants.joint and isinstance(before, Convolution):
-            reach = constants.reach[index - 1]
-            spread = constants.deviation[index]
-            row_norms = window_deviation_norms(before, layer) * reach
-    else:
-        return None
-    units = choices.shape[2]
-    caps = row_norms.clamp_max(spread).repeat_interleave(units // len(row_norms)).to(values.dtype)
-    gaps = choices.amax(1, keepdim=True) - choices
-    slopes = (1 - gaps / (tie[:, None, None] * caps).clamp_min(1e-9)).clamp_min(0)
-    slopes = slopes / slopes.sum(1, keepdim=True)
-    # norm(e_i - alpha)^2 = 1 - 2 alpha_i + norm(alpha)^2; for ReLU only p moves: [i = p] - alpha_p
-    if isinstance(layer, Relu):
-        moves = torch.tensor([1.0, 0.0], dtype=values.dtype)[:, None]
-        beta = (moves - slopes[:, :1]).abs()
-    else:
-        beta = (1 - 2 * slopes + slopes.square().sum(1, keepdim=True)).clamp_min(0).sqrt()
-    return Bend(slopes, gaps, beta, spread, caps, _class_weights(analysis, index))
-
-
-def _class_weights(analysis: Analysis, index: int) -> tuple[Tensor, Tensor] | None:
-    """Return the units' weights (C, N, U) and spread (C, N) where pairs of classes have them."""
-    pairs = analysis.constants.pairs
-    if pairs is None or index != len(analysis.layers) - 2:
-        return None
-    reach = analysis.constants.reach[index - 1]
-    spread = pairs.to(analysis.directions)[:, analysis.predictions] * reach
-    return unit_weights(analysis.directions), spread
-
-
-def _row_norms(
-    layers: Sequence[Layer], index: int, reach: Sequence[float], shape: TensorShape
-) -> Tensor:
-    """Bound the change of one value of each channel, per unit of radius, shape (channels,).
-
-    A maximum changes by no more than the largest of its arguments, and signs change nothing.
+    ``cuts`` and ``bends`` are those of ``Linearisation``: sizes (P,), and per bend the slopes of
+    every choice's loss and what its gap spares, each (P, K, U), with caps (U,), weights (P, U) or
+    (1, 1), spreads (P,) and constant costs (P,). ``prices`` (P,) are their multipliers' unit.
     """
-    position = index - 1
-    while position > 0 and isinstance(layers[position], (MaxPool, Diagonal)):
-        position -= 1
-    layer = layers[position] if position >= 0 else None
-    if not isinstance(layer, (Convolution, Linear)):
-        return torch.full((shape[0],), reach[index])
-    scale = 1.0
-    for between in layers[position + 1 : index]:
-        if isinstance(between, Diagonal):
-            scale *= float(between.scale.abs().max())
-    return layer.weight.flatten(1).norm(dim=1) * (reach[position] * scale * (1 + 1e-9))
+
+    cuts: list[tuple[Tensor, int]]
+    slopes: list[Tensor]
+    gaps: list[Tensor]
+    caps: list[Tensor]
+    weights: list[Tensor]
+    spreads: list[Tensor]
+    constants: list[Tensor]
+    prices: list[Tensor]
 
 
-def _windows(layer: MaxPool, values: Tensor) -> Tensor:
-    """Rearrange (N, C, H, W) to (N, window size, C * windows)."""
-    _, rows, columns = layer.output_shape
-    height, width = layer.kernel
-    cropped = values[:, :, : rows * height, : columns * width]
-    split = cropped.unflatten(3, (columns, width)).unflatten(2, (rows, height))
-    return split.permute(0, 3, 5, 1, 2, 4).flatten(3).flatten(1, 2).flatten(2)
+def _gather(linearisation: Linearisation, classes: Tensor, samples: Tensor) -> Pairs:
+    """Collect the pairs of ``classes`` (P,) and ``samples`` (P,)."""
+    pairs = Pairs([], [], [], [], [], [], [], [])
+    for size, count in linearisation.cuts:
+        pairs.cuts.append((size[classes, samples], count))
+    for bend, negative, constant in linearisation.bends:
+        coefficients = negative[classes, samples]
+        slopes = coefficients[:, None] * bend.beta[samples]
+        spread = constant.new_full((len(samples),), bend.spread)
+        weights = constant.new_ones(1, 1)
+        if bend.by_class is not None:
+            weights = bend.by_class[0][classes, samples]
+            spread = bend.by_class[1][classes, samples]
+        steepest = slopes.amax(1) / weights.clamp_min(1e-300).sqrt()
+        pairs.slopes.append(slopes)
+        pairs.gaps.append(coefficients[:, None] * bend.gaps[samples])
+        pairs.caps.append(bend.caps)
+        pairs.weights.append(weights)
+        pairs.spreads.append(spread)
+        pairs.constants.append(constant[classes, samples])
+        # At radius 1, without gaps and caps, this price would be the best one.
+        pairs.prices.append(steepest.norm(dim=1) / spread.clamp_min(1e-300))
+    return pairs
 
 
-def _pull_back(
-    layer: Layer, bend: Bend, gradients: Tensor, bends: list[tuple[Bend, Tensor, Tensor]]
-) -> Tensor:
-    """Multiply by the slopes, and record coefficients and costs; gradients are (C, N, *shape)."""
-    flat = gradients.flatten(2)
-    constant = (flat.clamp_min(0) * (bend.slopes * bend.gaps).sum(1)).sum(2)
-    bends.append((bend, (-flat).clamp_min(0), constant))
-    if isinstance(layer, Relu):
-        return (flat * bend.slopes[:, 0]).view_as(gradients)
-    assert isinstance(layer, MaxPool)
-    channels, rows, columns = layer.output_shape
-    height, width = layer.kernel
-    spread = flat[:, :, None] * bend.slopes
-    split = spread.unflatten(3, (channels, rows, columns)).unflatten(2, (height, width))
-    joined = split.permute(0, 1, 4, 5, 2, 6, 3).flatten(5, 6).flatten(3, 4)
-    full = gradients.new_zeros(*gradients.shape[:2], *layer.input_shape)
-    full[..., : rows * height, : columns * width] = joined
-    return full
+def _bend_cost(
+    pairs: Pairs, index: int, radius: Tensor, multipliers: Sequence[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Bound what a bend's kinks cost within ``radius`` (P,), and name the best multiplier (P,)."""
+    slopes, gaps, weights = pairs.slopes[index], pairs.gaps[index], pairs.weights[index]
+    reach = pairs.spreads[index] * radius
+    caps = pairs.caps[index] * radius[:, None]
+    choices = slopes.shape[1]
+    together = 1 if choices <= 8 else 64  # few large tensors for a global pool, small ones else
+    costs = []
+    for multiplier in multipliers:
+        price = multiplier * pairs.prices[index] / radius.clamp_min(1e-300)
+        curvature = (price[:, None] * weights)[:, None]
+        gain = torch.zeros_like(caps)
+        for first in range(0, choices, together):
+            slope = slopes[:, first : first + together]
+            change = torch.minimum(slope / curvature.clamp_min(1e-300), caps[:, None])
+            rise = change * (slope - curvature / 2 * change) - gaps[:, first : first + together]
+            gain = torch.maximum(gain, rise[:, 0] if together == 1 else rise.amax(1))
+        costs.append(gain.sum(1) + price * reach.square() / 2)
+    cost, best = torch.stack(costs).min(0)
+    return cost, best
 
 
-def _bend_cost(bend: Bend, coefficients: Tensor, radius: Tensor) -> Tensor:
-    """Bound what a layer's kinks cost within ``radius`` (C, N); coefficients are (C, N, U)."""
-    ones = torch.ones_like(coefficients[:1, :1])
-    weights, spread = bend.by_class or (ones, torch.full_like(radius, bend.spread))
-    reach = (spread * radius).clamp_min(1e-300)
-    caps = bend.caps * radius[..., None]
-    steepest = coefficients * bend.beta.amax(1)
-    # Without gaps and caps, this price would be the best one.
-    price = (steepest / weights.clamp_min(1e-300).sqrt()).norm(dim=2) / reach
-    cost = torch.full_like(radius, torch.inf)
-    for multiplier in MULTIPLIERS:
-        curvature = (multiplier * price)[..., None] * weights
-        gain = torch.zeros_like(coefficients)
-        for choice in range(bend.beta.shape[1]):
-            slope = coefficients * bend.beta[:, choice]
-            change = torch.minimum(slope / curvature.clamp_min(1e-300), caps)
-            spent = coefficients * bend.gaps[:, choice] + curvature * change.square() / 2
-            gain = torch.maximum(gain, slope * change - spent)
-        cost = torch.minimum(cost, gain.sum(2) + multiplier * price * reach.square() / 2)
-    return cost
+def _cost(
+    pairs: Pairs, radius: Tensor, chosen: list[Tensor] | None = None
+) -> tuple[Tensor, list[Tensor]]:
+    """Bound the loss of margin within ``radius`` (P,), by the cheapest cut.
 
-
-def _cost(linearisation: Linearisation, radius: Tensor) -> Tensor:
-    """Bound the loss of margin within ``radius`` (C, N), by the cheapest cut."""
-    bent = [torch.zeros_like(radius)]
-    for bend, coefficients, constant in linearisation.bends:
-        bent.append(bent[-1] + constant + _bend_cost(bend, coefficients, radius))
-    costs = [size * radius + bent[count] for size, count in linearisation.cuts]
-    return torch.stack(costs).amin(0) * (1 + 1e-6)
+    Any multipliers are sound. All are tried unless ``chosen`` names, per bend, which was best at a
+    near radius: then those beside it.
+    """
+    known = torch.tensor(MULTIPLIERS, dtype=radius.dtype)
+    bent, best = [torch.zeros_like(radius)], []
+    for index, constant in enumerate(pairs.constants):
+        tried = range(len(known)) if chosen is None else (-1, 0, 1)
+        start = 0 if chosen is None else chosen[index]
+        places = [(start + step + torch.zeros_like(radius)).long() for step in tried]
+        places = [place.clamp(0, len(known) - 1) for place in places]
+        cost, which = _bend_cost(pairs, index, radius, [known[place] for place in places])
+        bent.append(bent[-1] + constant + cost)
+        best.append(torch.stack(places).gather(0, which[None])[0])
+    costs = [size * radius + bent[count] for size, count in pairs.cuts]
+    return torch.stack(costs).amin(0) * (1 + 1e-6), best
 
 
 def _largest_radius(analysis: Analysis, linearisation: Linearisation, start: Tensor) -> Tensor:
-    """Bisect, per class, between the certified ``start`` and what the gradient alone allows."""
+    """Search, from the certified ``start`` (N,) upwards, a radius certified for every class.
+
+    Per sample the class that its gradient lets go first is bisected alone; the others are only
+    checked at what came out, and bisected below it where they are not certified there.
+    """
     margins = analysis.margins.T
-    low = start.expand_as(margins).clone()
     steepest = torch.stack([size for size, _ in linearisation.cuts]).amin(0)
-    high = torch.maximum(margins / steepest.clamp_min(1e-300), low)
-    finite = torch.isfinite(high)
-    high = torch.where(finite, high, low)
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        certified = _cost(linearisation, middle) < margins
+    allowed = margins / steepest.clamp_min(1e-300)
+    radius = torch.maximum(allowed.amin(0), start)
+    radius = torch.where(torch.isfinite(radius), radius, start)
+    certified = torch.where(torch.isfinite(margins), start, torch.inf)
+    waiting = allowed.clone()
+    while True:
+        open_pairs = certified < radius
+        rows = open_pairs.any(0).nonzero().flatten()
+        if not len(rows):
+            break
+        first = torch.where(open_pairs, waiting, torch.inf)[:, rows].argmin(0)
+        found = _bisect(linearisation, margins, first, rows, certified[first, rows], radius[rows])
+        certified[first, rows] = found
+        radius[rows] = torch.minimum(radius[rows], found)
+        classes, samples = (certified < radius).nonzero(as_tuple=True)
+        if len(classes):
+            pairs = _gather(linearisation, classes, samples)
+            cost, _ = _cost(pairs, radius[samples])
+            excess = cost - margins[classes, samples]
+            held = excess < 0
+            certified[classes[held], samples[held]] = radius[samples[held]]
+            waiting[classes, samples] = -excess
+    return torch.where(torch.isfinite(margins).any(0), radius, torch.inf)
+
+
+def _bisect(
+    linearisation: Linearisation,
+    margins: Tensor,
+    classes: Tensor,
+    samples: Tensor,
+    low: Tensor,
+    high: Tensor,
+) -> Tensor:
+    """Return the largest certified radius found between ``low``, certified, and ``high``, (P,)."""
+    pairs, margin = _gather(linearisation, classes, samples), margins[classes, samples]
+    cost, chosen = _cost(pairs, high)
+    low = torch.where(cost < margin, high, low)
+    for step in range(BISECTIONS):
+        middle = (low * high).sqrt()  # the bracket may span decades
+        cost, chosen = _cost(pairs, middle, chosen if step > WIDE_STEPS else None)
+        certified = cost < margin
         low, high = torch.where(certified, middle, low), torch.where(certified, high, middle)
-    return torch.where(finite, low, torch.inf).amin(0)
+    return low

@@ -8,23 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
 
-from advdim.config.base import Settings
+from advdim.config.lenet import LenetNetwork
+from advdim.config.network_base import Network
 
 DILATION = re.compile(r"^\s*size\s*/\s*([1-9]\d*)\s*$")
-
-
-class Network(Settings):
-    """What all networks share."""
-
-    training: dict[str, Any] = Field({}, description="training settings that differ here")
-
-    def misfit(self, size: int) -> str | None:
-        """Return a sentence that says why images of this edge do not fit, or None."""
-        return None
-
-    def architecture(self) -> str:
-        """Return, as canonical JSON, what the network's function depends on."""
-        return self.canonical(exclude={"training"})
 
 
 class ConvolutionalNetwork(Network):
@@ -62,6 +49,10 @@ class ConvolutionalNetwork(Network):
         if bool(self.pool_after) != (self.pool != "none"):
             raise ValueError("pool and pool_after go together: give both or neither")
         return self
+
+    def unbounded(self) -> str | None:
+        """Refuse circular padding."""
+        return "padding 'circular' has none" if self.padding == "circular" else None
 
     def layer_strides(self) -> list[int]:
         """Return one stride per layer."""
@@ -137,6 +128,8 @@ def _kind(value: object) -> str:
 
 
 AnyNetwork = Annotated[
-    Annotated[ConvolutionalNetwork, Tag("convolutional")] | Annotated[ModuleNetwork, Tag("module")],
+    Annotated[ConvolutionalNetwork, Tag("convolutional")]
+    | Annotated[LenetNetwork, Tag("lenet")]
+    | Annotated[ModuleNetwork, Tag("module")],
     Discriminator(_kind),
 ]

@@ -18,6 +18,7 @@ from pydantic import (
 
 from advdim.config.attacks import AttackName, Attacks
 from advdim.config.base import Epsilon, Name, Settings
+from advdim.config.bounds import Bounds
 from advdim.config.data import TORCHVISION_NAMES, AnyDataset
 from advdim.config.explain import ConfigError, explain, nearest
 from advdim.config.network import AnyNetwork
@@ -44,6 +45,7 @@ class Experiment(Settings):
         Field(min_length=1, description="seeds, or how many"),
     ] = [0]
     attacks: list[AttackName] = Field([], description="evaluation attacks on every cell")
+    bounds: bool = Field(False, description="lower bounds on adversarial perturbations")
     figures: list[str] = []
 
     def epsilons_of(self, method: Method) -> list[str]:
@@ -102,6 +104,7 @@ class Config(Settings):
     training: Training = Training()
     methods: Methods = Methods()
     attacks: Attacks = Attacks()
+    bounds: Bounds = Bounds()
     experiments: dict[Name, Experiment] = Field(min_length=1)
     figures: FigureSettings = FigureSettings()
 
@@ -159,6 +162,17 @@ def _problems(config: Config, name: str, experiment: Experiment) -> list[str]:
         for figure in experiment.figures
         if figure in FIGURES and FIGURES[figure].of_attacks and not experiment.attacks
     ]
+    problems += [
+        f"Config key '{key}.figures' names {figure!r}, which shows lower bounds; give "
+        f"'{key}.bounds: true'."
+        for figure in experiment.figures
+        if figure in FIGURES and FIGURES[figure].of_bounds and not experiment.bounds
+    ]
+    if experiment.bounds and (reason := network.unbounded()):
+        problems.append(
+            f"Config key '{key}.bounds' asks for lower bounds of network "
+            f"{experiment.network!r}: {reason}."
+        )
     for size in experiment.sizes:
         if misfit := network.misfit(size):
             problems.append(

@@ -17,7 +17,12 @@ class FigureEntry:
     @property
     def of_attacks(self) -> bool:
         """Tell whether the figure is drawn from attacks, which its experiment must then name."""
-        return bool(set(self.tables) & {"attack_summaries", "ladder"})
+        return bool(set(self.tables) & {"attack_summaries", "ladder", "bounds"})
+
+    @property
+    def of_bounds(self) -> bool:
+        """Tell whether the figure is drawn from lower bounds, which its experiment must ask for."""
+        return "bounds" in self.tables
 
 
 FIGURES: dict[str, FigureEntry] = {
@@ -68,5 +73,23 @@ FIGURES: dict[str, FigureEntry] = {
         "adversarial_examples",
         ("cells", "examples"),
         "Clean images, adversarial images and their perturbations amplified, per size",
+    ),
+    "bound_histograms": FigureEntry(
+        "bounds",
+        "bound_histograms",
+        ("cells", "bounds"),
+        "Figures 2, 3 and 4 of NIPS 2017: attacks, lower bounds and their log-ratios per image",
+    ),
+    "counter_example": FigureEntry(
+        "bounds",
+        "counter_example",
+        ("cells", "bounds"),
+        "Lower bounds against verified adversarials: Theorem 4.2 of NIPS 2017 is violated",
+    ),
+    "certified_dimension": FigureEntry(
+        "bounds",
+        "certified_dimension",
+        ("cells", "bounds"),
+        "Certified radius and smallest adversarial against the input dimension, as in Eq. 3",
     ),
 }

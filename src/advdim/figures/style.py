@@ -134,6 +134,11 @@ def sequential(values: Iterable[Any]) -> dict[Any, Colour]:
     return dict(zip(ordered, sns.color_palette("viridis", len(ordered)), strict=True))
 
 
+def quantity_colours(names: Iterable[str]) -> dict[str, Colour]:
+    """Return a colour for each of some unordered quantities."""
+    return dict(zip(names, [_PALETTE[k] for k in (4, 0, 2, 3)], strict=True))
+
+
 def strength_positions(strengths: Sequence[float]) -> dict[float, float]:
     """Return positions on a logarithmic axis; 0 stands half a decade left of the smallest."""
     positive = sorted({s for s in strengths if s > 0})

@@ -12,9 +12,11 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 
+from advdim.config.lenet import LenetNetwork
 from advdim.config.network import AnyNetwork, ConvolutionalNetwork, ModuleNetwork
 from advdim.networks.convolutional import convolutional
-from advdim.networks.initialisation import he
+from advdim.networks.initialisation import he, xavier
+from advdim.networks.lenet import lenet
 from advdim.tensor_files import DamagedFileError, read_tensors, write_tensors
 from advdim.units import Normalisation
 
@@ -34,13 +36,24 @@ class Shape:
 
 def build(settings: AnyNetwork, shape: Shape, random: torch.Generator) -> nn.Module:
     """Build and initialise a network; the initial weights depend on ``random`` alone."""
-    if isinstance(settings, ConvolutionalNetwork):
-        network: nn.Module = convolutional(settings, **asdict(shape))
-        he(network, random)
-    else:
+    if isinstance(settings, ModuleNetwork):
         network = _own_module(settings, shape, random)
         _check_logits(network, settings.module, shape)
+    else:
+        network = _of_the_papers(settings, shape, random)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _of_the_papers(
+    settings: ConvolutionalNetwork | LenetNetwork, shape: Shape, random: torch.Generator
+) -> nn.Module:
+    if isinstance(settings, LenetNetwork):
+        network = lenet(settings, **asdict(shape))
+        xavier(network, random)
+    else:
+        network = convolutional(settings, **asdict(shape))
+        he(network, random)
+    return network
 
 
 def _own_module(settings: ModuleNetwork, shape: Shape, random: torch.Generator) -> nn.Module:

@@ -1,4 +1,4 @@
-"""He initialisation as in the papers, drawn from a named stream."""
+"""The papers' initialisations, drawn from a named stream."""
 
 from __future__ import annotations
 
@@ -27,3 +27,18 @@ def he(network: nn.Module, random: torch.Generator) -> None:
     for normalisation in network.modules():
         if isinstance(normalisation, nn.modules.batchnorm._BatchNorm):
             normalisation.reset_parameters()
+
+
+@torch.no_grad()
+def xavier(network: nn.Module, random: torch.Generator) -> None:
+    """Initialise in place as Caffe's examples do: weights uniform of variance 1/fan_in, biases 0.
+
+    Caffe's filler takes the fan-in alone (Glorot and Bengio, 2010, have both fans).
+    """
+    for module in network.modules():
+        if isinstance(module, WEIGHTED):
+            limit = math.sqrt(3 / module.weight[0].numel())
+            uniform = torch.rand(module.weight.shape, generator=random)
+            module.weight.copy_((2 * uniform - 1) * limit)
+            if module.bias is not None:
+                module.bias.zero_()

@@ -1,0 +1,53 @@
+"""Settings of the lower bounds: images, which bounds, and the published ones' conventions.
+
+The names are those of ``advdim.bounds``, declared here once more without torch, so that reading a
+configuration does not import it; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import typing
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from advdim.config.base import Settings
+
+BoundName = Literal[
+    "patches", "operator_norms", "joint_pooling", "half_network", "local", "relaxation", "kink"
+]
+BOUND_NAMES: tuple[BoundName, ...] = typing.get_args(BoundName)
+
+
+class PublishedConventions(Settings):
+    """What the text of Peck et al. (NIPS 2017) leaves open."""
+
+    jacobian_norm: Literal["spectral", "frobenius"] = Field(
+        "spectral", description="norm of J in Theorem 4.1"
+    )
+    second_derivative: NonNegativeFloat = Field(
+        0.0, description="M in Theorem 4.1, per normalised unit; 0 for piecewise linear layers"
+    )
+
+
+class Bounds(Settings):
+    """How every trained cell of an experiment with ``bounds: true`` is bounded."""
+
+    images: PositiveInt | None = Field(1000, description="test images; null: the whole test set")
+    kinds: list[BoundName] = Field(
+        list(BOUND_NAMES), min_length=1, description="sound bounds; what does not apply is left out"
+    )
+    images_by_kind: dict[BoundName, PositiveInt] = Field(
+        {}, description="first images only, for the bounds that are not worth all"
+    )
+    published: PublishedConventions = PublishedConventions()
+    largest_fgsm: PositiveFloat | None = Field(
+        100.0,
+        description="largest FGSM epsilon that counts, in grey levels of 255 (NIPS 2017, Section "
+        "5); null: no limit",
+    )
+
+    def limits(self, available: int) -> dict[BoundName, int]:
+        """Return how many of the available test images each sound bound is computed for."""
+        most = min(self.images or available, available)
+        return {kind: min(self.images_by_kind.get(kind, most), most) for kind in self.kinds}

@@ -1,0 +1,27 @@
+"""What the settings of every network share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from advdim.config.base import Settings
+
+
+class Network(Settings):
+    """What all networks share."""
+
+    training: dict[str, Any] = Field({}, description="training settings that differ here")
+
+    def misfit(self, size: int) -> str | None:
+        """Return a sentence that says why images of this edge do not fit, or None."""
+        return None
+
+    def unbounded(self) -> str | None:
+        """Return why the network is known to have no lower bounds, or None."""
+        return None
+
+    def architecture(self) -> str:
+        """Return, as canonical JSON, what the network's function depends on."""
+        return self.canonical(exclude={"training"})

@@ -1,0 +1,186 @@
+"""Lower bounds against attacks: NIPS 2017's figures, its counter-example, and the dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from advdim.config.sweep import FigureSettings
+from advdim.figures.style import (
+    LABELS,
+    LEGEND,
+    Colour,
+    note_diverged,
+    panels,
+    quantity_colours,
+    say_empty,
+    sequential,
+)
+from advdim.sandwich import GREY_LEVELS, decades
+
+# One bound at every size: the largest may be of another kind at each.
+COMPARED = "operator_norms"
+QUANTITIES = {
+    "fgsm_l2": "FGSM, bisected",
+    "best_attack_l2": "best attack",
+    "sound": "largest sound bound",
+    "published": "published bound",
+}
+COLOURS = quantity_colours(QUANTITIES)
+
+
+def bound_histograms(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
+    """Draw Figures 2, 3 and 4 of NIPS 2017, and the same for the best attack and sound bounds.
+
+    Norms are in the paper's units: grey levels of 255, divided by the dimension. All test images of
+    all networks of the experiment.
+    """
+    rows = tables["bounds"]
+    figure, axes = panels(1, 3, settings)
+    scale = rows["pixel_scale"] * GREY_LEVELS / rows["dimension"]
+    unit = r"$\ell_2$ norm (grey levels) $/\,d$"
+    for axis, names, title in (
+        (axes[0], ("fgsm_l2", "best_attack_l2"), "adversarial perturbations"),
+        (axes[1], ("published", "sound"), "lower bounds"),
+    ):
+        values = {QUANTITIES[name]: (rows[name] * scale, COLOURS[name]) for name in names}
+        _histograms(axis, values, logarithmic=True)
+        axis.set(xlabel=unit, xscale="log")
+        axis.set_title(title, fontsize="medium")
+    ratios = {
+        f"{QUANTITIES[attack]} / {QUANTITIES[bound]}": (decades(rows[attack], rows[bound]), colour)
+        for attack, bound, colour in (
+            ("fgsm_l2", "published", COLOURS["published"]),
+            ("fgsm_l2", "sound", COLOURS["fgsm_l2"]),
+            ("best_attack_l2", "sound", COLOURS["sound"]),
+        )
+    }
+    _histograms(axes[2], ratios, logarithmic=False)
+    axes[2].set_xlabel(r"$\log_{10}$ of the ratio")
+    axes[2].set_title("attack over bound", fontsize="medium")
+    axes[2].axvline(0, ls=":", color="0.4", lw=1)
+    note_diverged(figure, tables["cells"])
+    return figure
+
+
+def counter_example(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
+    """Draw every image's bounds against the smallest verified adversarial's norm.
+
+    A point above the diagonal is a bound that does not hold: Theorem 4.2 where patches overlap.
+    """
+    rows = tables["bounds"].dropna(subset=["best_attack_l2"])
+    figure, axes = panels(1, 2, settings)
+    attack = rows["best_attack_l2"] * rows["pixel_scale"]
+    axes[0].set_xlabel(r"smallest verified adversarial, $\ell_2$ norm (pixels in [0, 1])")
+    axes[0].set_ylabel(r"lower bound, $\ell_2$ norm")
+    if rows.empty:
+        say_empty(axes[0], "no attacked cell")
+    else:
+        for name in ("published", "sound"):
+            held = np.isfinite(rows[name]) & (rows[name] > 0)
+            bound = (rows[name] * rows["pixel_scale"])[held]
+            axes[0].plot(
+                attack[held], bound, ".", ms=2, color=COLOURS[name], alpha=0.5,
+                label=QUANTITIES[name], rasterized=True,
+            )  # fmt: skip
+        ends = [attack[attack > 0].min(), attack.max()]
+        axes[0].plot(ends, ends, "-", color="0.2", lw=1, label="equal: above, it does not hold")
+        axes[0].set(xscale="log", yscale="log")
+        axes[0].legend(markerscale=4, loc="upper center", bbox_to_anchor=(0.5, -0.27), **LEGEND)
+    ratios = {
+        QUANTITIES[name]: (-decades(rows["best_attack_l2"], rows[name]), COLOURS[name])
+        for name in ("published", "sound")
+    }
+    _histograms(axes[1], ratios, logarithmic=False)
+    axes[1].axvline(0, color="0.2", lw=1)
+    axes[1].set_xlabel(r"$\log_{10}$ of bound over adversarial")
+    violated = int(rows["published_violated"].sum())
+    axes[1].set_title(f"published violated: {violated} of {len(rows)}", fontsize="medium")
+    note_diverged(figure, tables["cells"])
+    return figure
+
+
+def certified_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
+    """Draw the certified radius and the smallest adversarial against the input dimension.
+
+    In the units of Eq. 3 (ICML 2019), ``epsilon_inf = norm_2 / sqrt(d)``, the law asks for a fall
+    like ``1 / sqrt(d)``: dotted. Medians over images and seeds; one bound by name at every size.
+    """
+    rows = tables["bounds"]
+    unit = 1 / np.sqrt(rows["dimension"])
+    rows = rows.assign(certified=rows[COMPARED] * unit, attacked=rows["best_attack_l2"] * unit)
+    rows = rows.assign(gap=decades(rows["attacked"], rows["certified"]))
+    figure, axes = panels(1, 3, settings)
+    for axis, column, title in (
+        (axes[0], "certified", f"certified ({COMPARED.replace('_', ' ')})"),
+        (axes[1], "attacked", "smallest adversarial found"),
+    ):
+        medians = _by_dimension(axis, rows, column)
+        axis.set_ylabel(r"$\ell_2$ norm $/\sqrt{d}$ (normalised)")
+        axis.set_title(title, fontsize="medium")
+        if len(medians):
+            x = np.sqrt(np.array([rows["dimension"].min(), rows["dimension"].max()], float))
+            axis.plot(x, medians.max() * x[0] / x, ":", color="0.4", label=r"$1/\sqrt{d}$")
+            axis.set(xscale="log", yscale="log")
+            ticks = np.sqrt(sorted(rows["dimension"].unique()))
+            axis.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks], minor=False)
+            axis.set_xticks([], minor=True)
+    _by_dimension(axes[2], rows, "gap")
+    axes[2].set_ylabel("decades")
+    axes[2].set_title("adversarial over certified", fontsize="medium")
+    axes[2].set_ylim(bottom=0)
+    if len(rows):
+        axes[0].legend(title=r"PGD $\epsilon$", **LEGEND)
+    note_diverged(figure, tables["cells"])
+    return figure
+
+
+def _by_dimension(axis: Axes, rows: pd.DataFrame, column: str) -> pd.Series:
+    """Draw medians per size and training strength; return those of the smallest size."""
+    axis.set_xlabel(LABELS["root_dimension"])
+    rows = rows[np.isfinite(rows[column].astype(float)) & (rows[column] > 0)]
+    if rows.empty:
+        say_empty(axis, "no finished cell")
+        return pd.Series(dtype=float)
+    colours = sequential(rows["epsilon"])
+    for epsilon, group in rows.groupby("epsilon"):
+        of_size = group.groupby("dimension")[column]
+        median = of_size.median()
+        x = np.sqrt(median.index.to_numpy(float))
+        errors = np.array([median - of_size.quantile(0.1), of_size.quantile(0.9) - median])
+        axis.errorbar(
+            x, median, errors, ls="--", marker="o", ms=3.5, lw=1.2, capsize=2,
+            color=colours[epsilon], label=f"{epsilon:g}",
+        )  # fmt: skip
+    smallest = rows[rows["dimension"] == rows["dimension"].min()]
+    return smallest.groupby("epsilon")[column].median()
+
+
+def _histograms(
+    axis: Axes, values: Mapping[str, tuple[pd.Series, Colour]], *, logarithmic: bool
+) -> None:
+    """Draw histograms of several quantities on common bins."""
+    axis.set_ylabel("images")
+    usable = {
+        label: (series[np.isfinite(series) & ((series > 0) | (not logarithmic))], colour)
+        for label, (series, colour) in values.items()
+    }
+    usable = {label: entry for label, entry in usable.items() if len(entry[0])}
+    if not usable:
+        say_empty(axis, "nothing found")
+        return
+    pooled = np.concatenate([series.to_numpy(float) for series, _ in usable.values()])
+    low, high = float(pooled.min()), float(pooled.max())
+    if low == high:
+        low, high = low * 0.9 - 1e-9, high * 1.1 + 1e-9
+    bins = np.geomspace(low, high, 61) if logarithmic else np.linspace(low, high, 61)
+    for label, (series, colour) in usable.items():
+        counts, _ = np.histogram(series, bins)
+        axis.stairs(counts, bins, fill=True, color=colour, alpha=0.35)
+        middle = float(series.median())
+        axis.axvline(middle, color=colour, lw=1.2, label=f"{label}, median {middle:.2g}")
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.27), **LEGEND)
