@@ -97,7 +97,7 @@ class Config(Settings):
         2.0, gt=0, description="estimated minutes of a job that several cells share"
     )
     hang_minutes: PositiveFloat | None = Field(
-        60.0, description="a worker without progress for so long is ended and tried again"
+        60.0, description="a training without progress for so long is ended, then tried again"
     )
     datasets: Annotated[dict[Name, AnyDataset], BeforeValidator(_default_torchvision_name)]
     networks: dict[Name, AnyNetwork]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,21 +142,33 @@ def trained_files(config: Config, cell: Cell) -> list[Path]:
     return files
 
 
-def _attack(config: Config, item: Item, files: list[Path]) -> None:
-    rows, record = files
-    network, _, _, run = trained_files(config, item.cell)
-    seconds = attack_cell(
-        config, item.cell, item.part, network, pixels_file(config, item.cell), run, rows
-    )
-    content = {
-        "config_hash": ATTACK.config_hash(config, item),
-        "network_hash": file_hash(network),
-        "seconds": seconds,
-        "device": hardware(choose_device(config.device)),
-        "versions": versions(),
-        "commit": commit(),
-    }
-    write_json(record, content)
+def _of_network(stage: Stage, function: Callable[..., None]) -> Compute:
+    """Make a stage of ``function(config, item, network, pixels, run, output)``.
+
+    It writes one file of rows about a trained network; the record is written here.
+    """
+
+    def compute(config: Config, item: Item, files: list[Path]) -> None:
+        output, record = files
+        network, _, _, run = trained_files(config, item.cell)
+        started = time.monotonic()
+        function(config, item, network, pixels_file(config, item.cell), run, output)
+        content = {
+            "config_hash": stage.config_hash(config, item),
+            "network_hash": file_hash(network),
+            "seconds": time.monotonic() - started,
+            "device": hardware(choose_device(config.device)),
+            "versions": versions(),
+            "commit": commit(),
+        }
+        write_json(record, content)
+
+    return compute
 
 
-COMPUTE: dict[str, Compute] = {"train": _train, "attack": _attack}
+def _attack(config: Config, item: Item, *files: Path) -> None:
+    attack_cell(config, item.cell, item.part, *files)
+
+
+# A stage more is an entry here, one in advdim.batches.STAGES, and two rules as in attack.smk.
+COMPUTE: dict[str, Compute] = {"train": _train, "attack": _of_network(ATTACK, _attack)}
