@@ -14,6 +14,7 @@ from tests.workflow.conftest import ROOT, Workflow
 CELL = "results/cells/dataset=digits/network=maxpool4/size=8/method=pgd_linf/epsilon=0.01/seed=0"
 ATTACK_TABLES_AGAIN = {"table": 1, "table_attack_summaries": 1, "table_ladder": 1}
 TABLES_AGAIN = {**ATTACK_TABLES_AGAIN, "table_cells": 1, "table": 3}
+CELL_TABLES_AGAIN = {"table_cells": 1, "table": 2, "table_ladder": 1}
 FIGURES_AGAIN = {"figure": 5}
 # The experiment ``dimension`` has bounds, the others have none.
 SANDWICH_AGAIN = {"table_bounds": 1}
@@ -81,7 +82,7 @@ def test_an_epsilon_more_trains_the_new_cells_only(workflow):
 
 def test_a_seed_more_trains_the_new_cells_only(workflow):
     workflow.config["experiments"]["regularisation"]["seeds"] = [0, 1]
-    assert workflow.counts() == {"train": 3, **TABLES_AGAIN, **FIGURES_AGAIN}
+    assert workflow.counts() == {"train": 3, **CELL_TABLES_AGAIN, **FIGURES_AGAIN}
 
 
 def test_another_spelling_of_an_epsilon_changes_nothing(workflow):
@@ -98,7 +99,7 @@ def test_a_methods_settings_retrain_its_cells_only(workflow):
 
 def test_a_networks_settings_retrain_its_cells_only(workflow):
     workflow.config["networks"]["strided4"]["width"] = 5
-    assert workflow.counts() == {"train": 3, **TABLES_AGAIN, **FIGURES_AGAIN}
+    assert workflow.counts() == {"train": 3, **CELL_TABLES_AGAIN, **FIGURES_AGAIN}
 
 
 def test_style_draws_figures_only(workflow):
@@ -265,7 +266,7 @@ def test_every_bounded_image_stands_between_bound_and_attack(finished):
     rows = read_table(finished.results / "tables/bounds.parquet")
     assert len(rows) == 4 * 8
     found = rows.dropna(subset=["best_attack_l2"])
-    assert len(found) > 16
+    assert len(found) > 4
     assert (found["sound"] <= found["best_attack_l2"]).all()
     assert rows["sound"].gt(0).mean() > 0.9
     summaries = read_table(finished.results / "tables/bound_summaries.parquet")
