@@ -1,11 +1,11 @@
 """Images per second of the smallest FGSM perturbation: batched search against a plain loop.
 
 The loop takes one image at a time through 1,000 thresholds, as evaluations of that kind used to be
-written. Both run here, in one process, on the same network (six strided convolutions of 64
-channels) and images; the loop is timed with and without stopping at the first success. Writes JSON
-to standard output:
+written. Both run here, in one process, on the same trained cell; the loop is timed with and without
+stopping at the first success. Writes JSON to standard output:
 
-    python benchmarks/minimal_fgsm.py [--weights network.pt --images images.pt] [--size 32]
+    python benchmarks/minimal_fgsm.py results/cells/.../network.safetensors \
+        results/pixels/.../size=32.safetensors [--threads 2]
 """
 
 from __future__ import annotations
@@ -20,22 +20,13 @@ from torch import Tensor, nn
 
 from advdim.attacks.base import Batch
 from advdim.attacks.minimal import search_direction
-from advdim.attacks.pgd import loss_gradient
+from advdim.data.pixels import load_pixels
+from advdim.networks.build import load_network
+from advdim.perturbations import loss_gradient
+from advdim.stages.attacks import first_inputs
+from advdim.stages.training import float32_only
 
 THRESHOLDS = 1000
-
-
-def strided_network(channels: int = 64, classes: int = 10) -> nn.Sequential:
-    """Six convolutions with strides 1 2 2 2 2 2, as in ICML 2019, Section 4.1."""
-    layers: list[nn.Module] = []
-    before = 3
-    for stride in (1, 2, 2, 2, 2, 2):
-        layers += [nn.ZeroPad2d(1), nn.Conv2d(before, channels, 3, stride)]
-        layers += [nn.BatchNorm2d(channels), nn.ReLU()]
-        before = channels
-    return nn.Sequential(
-        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)
-    )
 
 
 def loop(network: nn.Module, inputs: Tensor, ceiling: float, stop: bool) -> Tensor:
@@ -45,7 +36,7 @@ def loop(network: nn.Module, inputs: Tensor, ceiling: float, stop: bool) -> Tens
     for image in inputs.split(1):
         with torch.no_grad():
             target = network(image).argmax(dim=1)
-        direction = loss_gradient(network, image, target).sign()
+        direction = loss_gradient(network, image, target)[1].sign()
         best = float("inf")
         for epsilon in candidates:
             with torch.no_grad():
@@ -58,16 +49,16 @@ def loop(network: nn.Module, inputs: Tensor, ceiling: float, stop: bool) -> Tens
     return torch.tensor(smallest)
 
 
-def batched(network: nn.Module, inputs: Tensor, ceiling: float, batch_size: int = 16) -> Tensor:
+def batched(network: nn.Module, inputs: Tensor, ceiling: float, batch_size: int = 32) -> Tensor:
     """The same by grid and refinement, all samples of a batch together."""
     smallest = []
     inputs = inputs.contiguous(memory_format=torch.channels_last)
     for part in inputs.split(batch_size):
         with torch.no_grad():
             targets = network(part).argmax(dim=1)
-        direction = loss_gradient(network, part, targets).sign()
+        direction = loss_gradient(network, part, targets)[1].sign()
         batch = Batch(network, part, targets, None, 0, 0)
-        smallest.append(search_direction(batch, direction, ceiling))
+        smallest.append(search_direction(batch, direction, ceiling, skip=True))
     return torch.cat(smallest)
 
 
@@ -80,24 +71,16 @@ def timed(search: Callable[[], Tensor]) -> tuple[Tensor, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", help="state dictionary of the network; random if absent")
-    parser.add_argument("--images", help="tensor of normalised images (N, 3, H, W)")
-    parser.add_argument("--size", type=int, default=32)
+    parser.add_argument("network")
+    parser.add_argument("pixels")
     parser.add_argument("--loop-images", type=int, default=16)
     parser.add_argument("--batched-images", type=int, default=1000)
     parser.add_argument("--ceiling", type=float, default=1.0, help="largest threshold, normalised")
     parser.add_argument("--threads", type=int, default=1)
     settings = parser.parse_args()
-    torch.set_num_threads(settings.threads)
-    torch.manual_seed(0)
-    network = strided_network()
-    if settings.weights:
-        network.load_state_dict(torch.load(settings.weights, weights_only=True))
-    network.eval()
-    if settings.images:
-        images = torch.load(settings.images, weights_only=True)[: settings.batched_images]
-    else:
-        images = torch.randn(settings.batched_images, 3, settings.size, settings.size)
+    float32_only(settings.threads)
+    network, _, _ = load_network(settings.network)
+    images, _ = first_inputs(load_pixels(settings.pixels), settings.batched_images, "cpu")
     few = images[: settings.loop_images]
     batched(network, images[:50], settings.ceiling)
     full, full_rate = timed(lambda: loop(network, few, settings.ceiling, stop=False))
@@ -109,7 +92,7 @@ def main() -> None:
     result = {
         "size": images.shape[-1],
         "threads": settings.threads,
-        "thresholds": THRESHOLDS,
+        "loop_thresholds": THRESHOLDS,
         "ceiling": settings.ceiling,
         "loop_images": len(few),
         "batched_images": len(images),

@@ -129,15 +129,16 @@ def test_no_crossing_is_infinite_and_a_crossed_start_is_zero() -> None:
     assert scales.tolist() == [math.inf, 0.0, math.inf]
 
 
+@pytest.mark.parametrize("skip", [False, True])
 def test_search_agrees_with_a_loop_over_a_thousand_thresholds(
-    network: nn.Module, images: Images
+    network: nn.Module, images: Images, skip: bool
 ) -> None:
     inputs, _ = images
     with torch.no_grad():
         targets = network(inputs).argmax(dim=1)
     batch = Batch(network, inputs, targets, None, 0, 0)
     directions = ATTACKS["fgsm"].direction(batch)  # type: ignore[attr-defined]
-    found = search_direction(batch, directions, 2.0, rounds=12)
+    found = search_direction(batch, directions, 2.0, rounds=12, skip=skip)
     candidates = torch.linspace(0, 2, 1001)[1:]
     for k in range(len(inputs)):
         moved = inputs[k] + candidates.view(-1, 1, 1, 1) * directions[k]
@@ -146,6 +147,23 @@ def test_search_agrees_with_a_loop_over_a_thousand_thresholds(
         first = float(candidates[changed.int().argmax()]) if changed.any() else math.inf
         assert found[k] <= first * (1 + 1e-3)
         assert math.isinf(first) or found[k] > first - 0.0021
+
+
+def test_skipping_reaches_a_distant_crossing_in_fewer_passes() -> None:
+    linear = nn.Sequential(nn.Flatten(), nn.Linear(3, 2, bias=False)).eval()
+    with torch.no_grad():
+        linear[1].weight.copy_(torch.tensor([[1.0, 0, 0], [0, 0, 0]]))
+    inputs = torch.tensor([[1.0, 0, 0], [0.02, 0, 0], [30.0, 0, 0]]).view(3, 3, 1, 1)
+    batch = Batch(linear, inputs, torch.zeros(3, dtype=torch.long), None, 0, 0)
+    passes: list[int] = []
+    linear.register_forward_hook(lambda _, arguments, __: passes.append(len(arguments[0])))
+    work = {}
+    for skip in (False, True):
+        passes.clear()
+        found = search_direction(batch, -torch.ones_like(inputs), 10.0, grid=20, skip=skip)
+        torch.testing.assert_close(found, torch.tensor([1.0, 0.02, math.inf]), rtol=2e-3, atol=0)
+        work[skip] = sum(passes)
+    assert work[True] < 0.5 * work[False]
 
 
 def test_iterative_search_is_no_worse_than_any_single_run(

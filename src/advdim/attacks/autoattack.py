@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from advdim.attacks.base import Batch, smaller_of
+from advdim.attacks.base import Batch, Found, norms, smaller_of
 from advdim.attacks.fixed import FixedAttack
 from advdim.attacks.foolbox_suite import library_randomness
 from advdim.attacks.minimal import search_direction
@@ -49,12 +50,42 @@ class AutoAttack(FixedAttack):
     adversarial is what it found, pulled back towards the clean input.
 
     Attributes:
-        steps: iterations of APGD and FAB; torchattacks' 10 if None (the reference has 100).
-        queries: queries of Square; torchattacks' 5000 if None (as the reference).
+        steps: iterations of APGD and FAB, as in the reference (torchattacks' own default is 10).
+        queries: queries of Square, as in the reference.
     """
 
-    steps: int | None = None
-    queries: int | None = None
+    steps: int = 100
+    queries: int = 5000
+
+    def find(self, batch: Batch, thresholds: Sequence[float], ceiling: float) -> Found:
+        """Attack all samples at the first threshold, at others those that are still undecided.
+
+        A sample that resisted a larger ball is not attacked again in a smaller one, nor is one
+        whose smallest adversarial so far is inside the ball.
+        """
+        resisted = torch.zeros(len(batch.inputs), device=batch.inputs.device)
+        smallest = batch.inputs.clone()
+        # below the first threshold from the largest, so that what resists is left alone early
+        others = sorted(set(thresholds[1:]) - {thresholds[0]})
+        below = [value for value in others if value < thresholds[0]]
+        above = [value for value in others if value > thresholds[0]]
+        for threshold in (thresholds[0], *reversed(below), *above):
+            size = norms(smallest - batch.inputs, self.norm)
+            decided = ((size > 0) & (size <= threshold)) | (resisted >= threshold)
+            rows = (~decided & ~batch.is_adversarial(batch.inputs)).nonzero().flatten()
+            if threshold > 0 and len(rows):
+                part = batch.select(rows)
+                perturbed = self.at_threshold(part, threshold)
+                success = part.is_adversarial(perturbed)
+                resisted[rows[~success]] = threshold
+                found = smaller_of(part, perturbed, smallest[rows], self.norm)
+                smallest[rows] = self.search(part, found, resisted[rows], ceiling)
+        size = norms(smallest - batch.inputs, self.norm)
+        at = [
+            torch.where((size <= threshold).view(-1, 1, 1, 1), smallest, batch.inputs)
+            for threshold in thresholds
+        ]
+        return Found(at, smallest)
 
     def perturb(self, batch: Batch, epsilon: float | Tensor) -> Tensor:
         """Run the ensemble with one threshold for all samples.
@@ -101,9 +132,9 @@ class AutoAttack(FixedAttack):
         )
         ensemble.set_device(batch.inputs.device)
         for member in ensemble._autoattack.attacks:
-            if self.steps is not None and hasattr(member, "steps"):
+            if hasattr(member, "steps"):
                 member.steps = self.steps
-            if self.queries is not None and hasattr(member, "n_queries"):
+            if hasattr(member, "n_queries"):
                 member.n_queries = self.queries
         return ensemble
 

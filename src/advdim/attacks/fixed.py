@@ -68,7 +68,7 @@ class OneStepAttack(FixedAttack):
     def search(self, batch: Batch, smallest: Tensor, failed: Tensor, ceiling: float) -> Tensor:
         """Search the first crossing along the direction."""
         direction = self.direction(batch)
-        scale = search_direction(batch, direction, ceiling, rounds=self.rounds)
+        scale = search_direction(batch, direction, ceiling, rounds=self.rounds, skip=True)
         scale = torch.where(torch.isfinite(scale), scale, 0.0).view(-1, 1, 1, 1)
         # a ten-thousandth beyond, so that float32 noise in another batch does not undo the claim
         crossing = batch.clip(batch.inputs + 1.0001 * scale * direction)

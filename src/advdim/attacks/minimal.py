@@ -8,6 +8,7 @@ In both, all samples are searched together, each with its own bracket.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -28,12 +29,17 @@ def search_direction(
     ratio: float = 3.0,
     rounds: int = 10,
     tolerance: float = 1e-3,
+    skip: bool = False,
 ) -> Tensor:
     """Return the smallest scale at which each sample, moved along its direction, is adversarial.
 
     The prediction along a line is not monotone in the scale: the first crossing on a geometric grid
     ``ceiling / ratio^k``, k = grid - 1 ... 0, counts, as in a loop over increasing thresholds. Each
     round then narrows the bracket, by the secant of the logits' margin or by halving.
+
+    With ``skip``, the slope of the margin at the first scale tells where a straight line would
+    cross, and scales below a third of that are not tried: half the work along a gradient, where the
+    margin is close to straight.
 
     Args:
         batch: the samples, with the network and the targets.
@@ -43,6 +49,7 @@ def search_direction(
         ratio: ratio of neighbouring scales, above 1.
         rounds: most refinements of a bracket; each is one forward pass.
         tolerance: relative width at which a bracket is no further refined.
+        skip: leave out scales far below where the margin's slope says that it crosses.
 
     Returns:
         Scales (N,), infinite where no scale of the grid is adversarial; 0 where the clean input is.
@@ -54,15 +61,21 @@ def search_direction(
     high, high_margin = torch.full_like(top, torch.inf), torch.zeros_like(top)
     high[low_margin > 0] = 0.0
     rows = (low_margin <= 0).nonzero().flatten()
-    for k in range(grid - 1, -1, -1):
+    power = torch.full_like(top, grid - 1)
+    for turn in range(grid):
         if not len(rows):
             break
-        scale = top[rows] / ratio**k
+        scale = top[rows] / ratio ** power[rows]
         margin = _margin_at(batch, directions, rows, scale)
         crossed = margin > 0
+        if skip and turn == 0:
+            straight = _secant(low[rows], low_margin[rows], scale, margin)
+            power[rows] = torch.minimum(power[rows], _power_below(straight, top[rows], ratio))
         high[rows[crossed]], high_margin[rows[crossed]] = scale[crossed], margin[crossed]
         rows, scale, margin = rows[~crossed], scale[~crossed], margin[~crossed]
         low[rows], low_margin[rows] = scale, margin
+        power[rows] -= 1
+        rows = rows[power[rows] >= 0]
     rows = (torch.isfinite(high) & (high > 0)).nonzero().flatten()
     bracket = [low[rows], low_margin[rows], high[rows], high_margin[rows]]
     high[rows] = _refine(batch, directions, rows, bracket, rounds, tolerance)
@@ -150,6 +163,17 @@ def _refine(
     return high
 
 
+def _secant(low: Tensor, low_margin: Tensor, high: Tensor, high_margin: Tensor) -> Tensor:
+    """Return where the line through two margins crosses 0; far away where it does not rise."""
+    return low - low_margin * (high - low) / (high_margin - low_margin).clamp_min(1e-30)
+
+
+def _power_below(scale: Tensor, top: Tensor, ratio: float) -> Tensor:
+    """Return one more than the power of the last grid point at or below the scale, at least 1."""
+    power = (top / scale).clamp_min(1.0).log() / math.log(ratio)
+    return power.ceil().clamp_min(0) + 1
+
+
 def _probe(
     low: Tensor,
     low_margin: Tensor,
@@ -163,6 +187,5 @@ def _probe(
     width = high - low
     if halve:
         return low + width / 2
-    secant = low - low_margin * width / (high_margin - low_margin).clamp_min(1e-30)
-    aimed = secant + aside * high
+    aimed = _secant(low, low_margin, high, high_margin) + aside * high
     return torch.minimum(torch.maximum(aimed, low + 0.01 * width), high - 0.01 * width)
