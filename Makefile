@@ -22,6 +22,8 @@ $(READY): envs/requirements.txt pyproject.toml
 
 demo: $(READY)
 	$(BIN)/snakemake --cores $(CORES)
+	@$(BIN)/snakemake --quiet --report results/report.html
+	@echo "Open results/report.html: claims, figures, settings and how each was made."
 
 CONFIG ?= config.yaml
 GPU ?= a100

@@ -6,7 +6,11 @@ rule claims:
         [f"{RESULTS}/tables/{table}.parquet" for table in claim_tables()],
     output:
         table=f"{RESULTS}/tables/claims.parquet",
-        page=report(f"{RESULTS}/claims.html", category="Claims"),
+        page=report(
+            f"{RESULTS}/claims.html",
+            caption="../report/claims.rst",
+            category="Claims",
+        ),
     log:
         f"{RESULTS}/logs/claims.log",
     conda:

@@ -8,6 +8,7 @@ from snakemake.utils import Paramspace
 from advdim.claims import READ_TABLES
 from advdim.config import ConfigError, load
 from advdim.costs import memory_megabytes, runtime_minutes
+from advdim.figures.captions import CAPTIONS
 from advdim.figures.registry import FIGURES
 from advdim.provenance import ATTACK_CODE, BOUND_CODE, source_hash
 from advdim.stages.failures import report_failures

@@ -14,6 +14,7 @@ rule figure:
                 f"{RESULTS}/figures/{{experiment}}/{{figure}}.{suffix}"
                 for suffix in CONFIG.figures.formats
             ],
+            caption="../report/figure.rst",
             category="{experiment}",
             labels={"figure": "{figure}"},
         ),
@@ -24,6 +25,7 @@ rule figure:
     params:
         tables=lambda wildcards: list(FIGURES[wildcards.figure].tables),
         style=CONFIG.figures.canonical(),
+        caption=lambda wildcards: CAPTIONS[wildcards.figure],
         code=lambda wildcards: source_hash(
             "figures/style.py", f"figures/{FIGURES[wildcards.figure].module}.py"
         ),

@@ -1,0 +1,67 @@
+"""What each figure shows, and what the papers say that it shows; reStructuredText."""
+
+from __future__ import annotations
+
+CAPTIONS: dict[str, str] = {
+    "regularisation_methods": (
+        "ICML 2019, Figure 1 (Section 4.1). The paper: whatever the method, the gradient norm (a) "
+        "and the vulnerability (b) fall with its strength at little cost of accuracy (c) before "
+        "they fall together; the vulnerability is one function of the gradient norm (d), the l2- "
+        "and l1-norm are proportional (e), and all methods trade accuracy for vulnerability alike, "
+        "cross-Lipschitz regularisation apart (f). A point is a network, a curve a method; strengths "
+        "are those of Eq. 3, cross-Lipschitz's are in units of its own."
+    ),
+    "matched_strengths": (
+        "ICML 2019, Figure 1 a-c, with the strength of every method multiplied by the factor of "
+        "its first-order term: PGD trains on the whole adversarial loss, the others on half of it. "
+        "Where curves that lay apart now coincide, the difference was one of units."
+    ),
+    "input_dimension": (
+        "ICML 2019, Figure 2 (Section 4.2). The paper: without strong regularisation, "
+        "vulnerability (a) and gradient norm (b) grow linearly in the square root of the input "
+        "dimension, the more slowly the stronger PGD is; accuracy depends on the strength alone "
+        "(c), and at equal vulnerability larger inputs are no less accurate (d). Medians and 10th "
+        "to 90th percentile over the last epochs. The gradient is shown with ties of copied pixels "
+        "broken and at the image itself, with the share of its coordinates that are not zero."
+    ),
+    "attack_agreement": (
+        "ICML 2019, Appendix, Figure 4. The paper: other attacks find the same vulnerability, and "
+        "it follows the gradient norm under each of them. l-inf attacks, l2 attacks at the "
+        "threshold of Eq. 3, and each attack against PGD."
+    ),
+    "attack_thresholds": (
+        "ICML 2019, Lemma 2, over thresholds. Above, the vulnerability per attack and size; below, "
+        "the threshold is multiplied by the network's gradient norm: where the first order "
+        "decides, the curves of all sizes coincide."
+    ),
+    "first_order_damage": (
+        "ICML 2019, Lemma 2: for small thresholds the damage is the threshold times the dual norm "
+        "of the gradient. Measured damage over that prediction (1 where it holds), and one against "
+        "the other. One-step attacks fall short where ties make the loss not differentiable."
+    ),
+    "attack_ladder": (
+        "ICML 2019, Corollary 6, beyond the paper's attacks: does the growth with the dimension "
+        "belong to the networks or to a weak attack? Gradient norm, vulnerability, and one over "
+        "the smallest perturbation found by FGSM, PGD and AutoAttack on the same networks, with "
+        "the growth of the square root of the dimension dotted."
+    ),
+    "adversarial_examples": (
+        "ICML 2019, Definition 1, seen: clean images, the smallest adversarial perturbation found, "
+        "and the perturbation amplified by the factor given, per size."
+    ),
+    "bound_histograms": (
+        "NIPS 2017, Figures 2, 3 and 4. The paper: lower bounds lie some four decades below what "
+        "attacks find, for every image. Norms of attacks, the published and the sound lower "
+        "bounds, and the log-ratio per image."
+    ),
+    "counter_example": (
+        "NIPS 2017, Theorem 4.2 does not hold as stated: images of a network of one 9x9 "
+        "convolution, trained like any other, whose published lower bound is above a verified "
+        "adversarial perturbation (below the diagonal). The sound bounds stay on their side."
+    ),
+    "certified_dimension": (
+        "Beyond the papers (ICML 2019, Eq. 3, and the sound bounds after NIPS 2017): a radius that "
+        "no perturbation can undercut, and the smallest perturbation found, against the dimension. "
+        "Do certificates shrink with the dimension as attacks do?"
+    ),
+}
