@@ -1,4 +1,4 @@
-# make demo   the default sweep from nothing: environment, then every stage and figure
+# make demo   the default sweep from nothing: environment, every stage and figure, and a report
 # make plan CONFIG=FILE GPU=a100   cells, jobs, hours here and on a GPU, disk, before it runs
 # make test   everything that needs no cluster and no GPU
 # make test-slurm   the workflow on a real one-node SLURM (root, Debian's packages)

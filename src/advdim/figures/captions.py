@@ -8,8 +8,8 @@ CAPTIONS: dict[str, str] = {
         "and the vulnerability (b) fall with its strength at little cost of accuracy (c) before "
         "they fall together; the vulnerability is one function of the gradient norm (d), the l2- "
         "and l1-norm are proportional (e), and all methods trade accuracy for vulnerability alike, "
-        "cross-Lipschitz regularisation apart (f). A point is a network, a curve a method; strengths "
-        "are those of Eq. 3, cross-Lipschitz's are in units of its own."
+        "cross-Lipschitz regularisation apart (f). A point is a network, a curve a method; "
+        "strengths are those of Eq. 3, cross-Lipschitz's are in units of its own."
     ),
     "matched_strengths": (
         "ICML 2019, Figure 1 a-c, with the strength of every method multiplied by the factor of "
