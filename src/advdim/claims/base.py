@@ -68,7 +68,7 @@ def judge(claim: Claim, tables: Tables, experiment: str, seed: int = 0) -> Judge
     ``holds`` where the whole interval lies in the claimed range, ``fails`` where it lies wholly
     outside, ``undecided`` otherwise, or where there are too few units to resample.
     """
-    unit = " and ".join(claim.units) or "row"
+    unit = " and ".join(claim.units) or "network"
     missing = any(tables[name].empty for name in claim.tables)
     rows = pd.DataFrame() if missing else claim.select(tables, experiment)
     if rows.empty:

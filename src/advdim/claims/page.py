@@ -17,7 +17,9 @@ th, td { text-align: left; vertical-align: top; padding: .5rem .6rem;
          border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
 td small { display: block; opacity: .75; }
 .number { white-space: nowrap; font-variant-numeric: tabular-nums; }
-.verdict { font-weight: 600; white-space: nowrap; }
+.verdict { font-weight: 600; min-width: 9rem; }
+.verdict small { color: CanvasText; font-weight: normal; }
+td:first-child { min-width: 20rem; }
 .holds { color: #1a7f37; } .fails { color: #c62828; } .undecided { color: #7a6a00; }
 @media (prefers-color-scheme: dark) {
   .holds { color: #56d364; } .fails { color: #ff7b72; } .undecided { color: #e3b341; } }
@@ -25,7 +27,7 @@ input { font: inherit; padding: .4rem .6rem; width: 100%; max-width: 24rem; marg
 @media (max-width: 45rem) {
   thead { position: absolute; left: -999rem; }
   tr { display: block; padding: .6rem 0; border-bottom: 2px solid; }
-  td { display: block; border: 0; padding: .15rem 0; }
+  td, td:first-child { display: block; border: 0; padding: .15rem 0; min-width: 0; }
   td[data-label]::before { content: attr(data-label) ": "; opacity: .7; } }
 """
 SCRIPT = """
@@ -77,7 +79,7 @@ def _row(row: pd.Series, figure_format: str | None) -> str:
         for name in ("claim", "sentence", "source", "statistic", "expected", "verdict", "reason")
     }
     return f"""<tr id="{text["claim"]}">
-<td>{text["sentence"]}<small>{text["source"]}. {text["statistic"]}</small></td>
+<td>{text["sentence"]}<small>{text["source"]}. Measured: {text["statistic"]}.</small></td>
 <td class="verdict {text["verdict"]}">{text["verdict"]}<small>{text["reason"]}</small></td>
 <td class="number" data-label="Estimate">{_estimate(row)}</td>
 <td class="number" data-label="Claimed">{text["expected"]}</td>
@@ -99,5 +101,5 @@ def _place(row: pd.Series, figure_format: str | None) -> str:
     if not experiment or figure_format is None:
         return figure
     link = f"figures/{experiment}/{figure}.{figure_format}"
-    units = f"{int(row['count'])} draws of {html.escape(row['unit'])}"
+    units = f"draws of {int(row['count'])} units: {html.escape(row['unit'])}"
     return f'<a href="{link}">{figure}</a><small>{experiment}; {units}</small>'
