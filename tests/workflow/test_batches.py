@@ -87,6 +87,7 @@ def test_the_slurm_profile_takes_what_a_user_fills_in(raw_config, tmp_path):
         "# set-resources:": "set-resources:",
         "#   train_batch:": "  train_batch:",
         "#   attack_batch:": "  attack_batch:",
+        "#   examples:": "  examples:",
     }
     for given, edited in lines.items():
         assert text.count(given) == 1
@@ -96,7 +97,7 @@ def test_the_slurm_profile_takes_what_a_user_fills_in(raw_config, tmp_path):
     (profile / "config.yaml").write_text(text)
     workflow = Workflow(tmp_path, raw_config)
     shown = workflow.run("-n", "--workflow-profile", "none", "--profile", str(profile)).stdout
-    for rule in ("train_batch", "attack_batch"):
+    for rule in ("train_batch", "attack_batch", "examples"):
         asked = resources(shown, rule)
         assert asked["slurm_account"] == "physics"
         assert asked["slurm_partition"] == "long"

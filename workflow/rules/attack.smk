@@ -63,6 +63,7 @@ rule examples:
     resources:
         mem_mb=4000,
         runtime=60,
+        gpu_mb=0 if CONFIG.device == "cpu" else 4000,
     params:
         settings=digest(
             CONFIG.attacks.examples.canonical()
