@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from advdim.config.sweep import FigureSettings
 from advdim.figures.style import (
@@ -129,12 +130,17 @@ def certified_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSett
             ticks = np.sqrt(sorted(rows["dimension"].unique()))
             axis.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks], minor=False)
             axis.set_xticks([], minor=True)
+            axis.yaxis.set_minor_formatter(NullFormatter())
     _by_dimension(axes[2], rows, "gap")
     axes[2].set_ylabel("decades")
     axes[2].set_title("adversarial over certified", fontsize="medium")
     axes[2].set_ylim(bottom=0)
     if len(rows):
-        axes[0].legend(title=r"PGD $\epsilon$", **LEGEND)
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(
+            handles, labels, title=r"training: PGD $\epsilon$", loc="outside lower center",
+            ncols=6, **LEGEND,
+        )  # fmt: skip
     note_diverged(figure, tables["cells"])
     return figure
 
