@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from advdim.claims import attacks, dimension, regularisation
+from advdim.claims import attacks, bounds, dimension, regularisation
 from advdim.claims.base import Claim
 
-CLAIMS: tuple[Claim, ...] = (*regularisation.CLAIMS, *dimension.CLAIMS, *attacks.CLAIMS)
+CLAIMS: tuple[Claim, ...] = (
+    *regularisation.CLAIMS,
+    *dimension.CLAIMS,
+    *attacks.CLAIMS,
+    *bounds.CLAIMS,
+)
