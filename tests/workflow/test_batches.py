@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from tests.workflow.conftest import ROOT, Workflow
-from tests.workflow.test_workflow import FIGURES_AGAIN, TABLES_AGAIN
+from tests.workflow.test_workflow import FIGURES_AGAIN, SANDWICH_AGAIN, TABLES_AGAIN
 
 PROFILES = ROOT / "workflow/profiles"
 
@@ -24,8 +24,8 @@ def test_only_what_is_missing_shares_jobs(workflow):
     workflow.config["experiments"]["dimension"]["epsilons"] += [0.1, 0.2]
     # Two new cells at each of two sizes; the finished ones of the same kind are in no batch.
     assert workflow.counts(batches=True) == {
-        "train_batch": 2, "train": 4, "attack_batch": 2, "attack": 4, **TABLES_AGAIN,
-        **FIGURES_AGAIN,
+        "train_batch": 2, "train": 4, "attack_batch": 2, "attack": 4, "bounds": 4,
+        **TABLES_AGAIN, **SANDWICH_AGAIN, **FIGURES_AGAIN,
     }  # fmt: skip
     workflow.config["cells_per_job"] = 1
     counts = workflow.counts(batches=True)
