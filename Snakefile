@@ -25,6 +25,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/attack.smk"
+include: "workflow/rules/initialisation.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 

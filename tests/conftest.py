@@ -40,6 +40,15 @@ SMALL = {
         "options": {"pgd_linf": {"steps": 2, "relative_step": 0.5}},
         "examples": {"attack": "fgsm", "images": 2},
     },
+    "initialisation": {
+        "fresh": {
+            "dataset": "digits",
+            "networks": ["maxpool4"],
+            "sizes": [8, 16],
+            "seeds": 2,
+            "images": 4,
+        }
+    },
     "experiments": {
         "dimension": {
             "dataset": "digits",

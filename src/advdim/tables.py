@@ -154,6 +154,19 @@ EXAMPLE_COLUMNS = (
     Column("clean", listed(pa.float32()), "pixel range", "the image, channels x size x size"),
     Column("perturbed", listed(pa.float32()), "pixel range", "the smallest adversarial, likewise"),
 )
+INITIALISATION_COLUMNS = (
+    Column("experiment", TEXT, "", "name in the configuration's block 'initialisation'"),
+    *(column for column in IDENTITY_COLUMNS if column.name not in {"method", "epsilon"}),
+    Column("dimension", WHOLE, "", "d = channels * size * size"),
+    Column(
+        "statistic",
+        TEXT,
+        "",
+        "loss or logit, then l1, l2 or mean (absolute coordinate) of its input gradient; "
+        "_untied: ties of equal pixels broken by noise",
+    ),
+    Column("value", REAL, "per normalised unit", "mean over the test images measured"),
+)
 QUANTILES = {"median": 0.5, "q10": 0.1, "q90": 0.9}
 
 
@@ -173,6 +186,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "attack_summaries": (*IDENTITY_COLUMNS, *ATTACK_COLUMNS, *ATTACK_SUMMARY_COLUMNS),
     "ladder": (*IDENTITY_COLUMNS, *LADDER_COLUMNS),
     "examples": (*IDENTITY_COLUMNS, *EXAMPLE_COLUMNS),
+    "initialisation": INITIALISATION_COLUMNS,
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 from advdim.config.attacks import ATTACK_NAMES
 from advdim.config.sweep import METHODS, FigureSettings
 from advdim.config.training import Methods
+from advdim.exponents import PREDICTED
 from advdim.figures import style
 from advdim.figures.dimension import smoothed
 from advdim.figures.registry import FIGURES
@@ -51,7 +52,22 @@ def synthetic_tables(status="done"):
             }
         )  # fmt: skip
     tables = {"cells": pd.DataFrame(cells), "epochs": pd.DataFrame(epochs)}
+    tables["initialisation"] = initialisation_table()
     return tables | attack_tables(tables["cells"])
+
+
+def initialisation_table():
+    """Two networks that keep to the theorems exactly, up to a factor per seed."""
+    grid = itertools.product(("a", "b"), (8, 16, 32), (0, 1), PREDICTED, ("", "_untied"))
+    rows = [
+        {
+            "experiment": "e", "dataset": "d", "network": network, "size": size, "seed": seed,
+            "dimension": size**2, "statistic": statistic + suffix,
+            "value": (1 + seed) * size ** (2 * PREDICTED[statistic]),
+        }
+        for network, size, seed, statistic, suffix in grid
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 ATTACKS = ("fgsm", "pgd_linf", "autoattack_linf", "gradient_l2", "deepfool_l2")
@@ -118,7 +134,10 @@ def test_every_figure_draws_labels_and_saves(name, tmp_path):
         assert (tmp_path / f"figure.{suffix}").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("name", FIGURES)
+OF_CELLS = [name for name in FIGURES if "cells" in FIGURES[name].tables]
+
+
+@pytest.mark.parametrize("name", OF_CELLS)
 def test_every_figure_survives_diverged_cells(name):
     tables = synthetic_tables(status="diverged")
     measured = [name for name in tables["cells"] if name.endswith(("_median", "_q10", "_q90"))]
@@ -210,3 +229,12 @@ def test_the_examples_show_every_image_of_every_size():
     figure = draw("adversarial_examples", synthetic_tables())
     assert len([axis for axis in figure.axes if axis.images]) == 3 * 3 * 3
     assert [axis.get_xlabel() for axis in figure.axes].count("none found") == 3
+
+
+def test_the_theorem_figure_shows_the_predicted_slopes():
+    axes = draw("initialisation_norms", synthetic_tables()).axes
+    for axis, predicted in zip(axes, PREDICTED.values(), strict=True):
+        lines = [line for line in axis.lines if len(line.get_xdata()) > 1]
+        slopes = [np.polyfit(*np.log(np.asarray(line.get_data(), float)), 1)[0] for line in lines]
+        assert np.allclose(slopes, predicted)
+        assert len(slopes) == 3

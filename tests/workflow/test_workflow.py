@@ -21,7 +21,8 @@ FIGURES_AGAIN = {"figure": 4}
 
 def test_a_new_sweep_runs_every_stage(finished):
     assert finished.first == {
-        "pixels": 2, "train": 7, "attack": 4, "examples": 1, **TABLES_AGAIN, **FIGURES_AGAIN
+        "pixels": 2, "train": 7, "attack": 4, "examples": 1, "initialisation": 2,
+        **TABLES_AGAIN, "table": 4, "figure": 6,
     }  # fmt: skip
     assert "Figures are in results/figures, tables in results/tables." in finished.output.stdout
 
@@ -35,7 +36,7 @@ def test_every_result_is_there(finished):
         path = finished.results / "tables" / f"{table}.parquet"
         assert pq.ParquetFile(path).schema_arrow.equals(schema(table), check_metadata=True)
     for suffix in ("pdf", "png"):
-        assert len(list(finished.results.glob(f"figures/*/*.{suffix}"))) == 4
+        assert len(list(finished.results.glob(f"figures/*/*.{suffix}"))) == 6
     cells = read_table(finished.results / "tables/cells.parquet")
     assert list(cells["status"]) == ["done"] * 7
     assert cells["grad_l1_median"].gt(0).all()

@@ -13,8 +13,9 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from advdim.config.network import AnyNetwork, ConvolutionalNetwork, ModuleNetwork
+from advdim.networks.architectures import BUILDERS
 from advdim.networks.convolutional import convolutional
-from advdim.networks.initialisation import he
+from advdim.networks.initialisation import he, initialise
 from advdim.tensor_files import DamagedFileError, read_tensors, write_tensors
 from advdim.units import Normalisation
 
@@ -36,7 +37,12 @@ def build(settings: AnyNetwork, shape: Shape, random: torch.Generator) -> nn.Mod
     """Build and initialise a network; the initial weights depend on ``random`` alone."""
     if isinstance(settings, ConvolutionalNetwork):
         network: nn.Module = convolutional(settings, **asdict(shape))
-        he(network, random)
+        initialise(network, random, settings.initialisation)
+    elif not isinstance(settings, ModuleNetwork):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(random.initial_seed())
+            network = BUILDERS[settings.kind](settings, **asdict(shape))
+        initialise(network, random, settings.initialisation)
     else:
         network = _own_module(settings, shape, random)
         _check_logits(network, settings.module, shape)

@@ -35,7 +35,10 @@ def draw_figure(
 def _of_experiment(
     tables: Mapping[str, pd.DataFrame], config: Config, experiment: str
 ) -> dict[str, pd.DataFrame]:
-    """Keep the experiment's cells and attacks; every figure reads ``cells`` among its tables."""
+    """Keep the experiment's cells and attacks; all but those at initialisation read ``cells``."""
+    if "initialisation" in tables:
+        rows = tables["initialisation"]
+        return {"initialisation": rows[rows["experiment"] == experiment]}
     cells = tables["cells"]
     cells = cells[[experiment in names for names in cells["experiments"]]]
     rest = {name: table for name, table in tables.items() if name != "cells"}
