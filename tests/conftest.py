@@ -41,6 +41,15 @@ SMALL = {
         "examples": {"attack": "fgsm", "images": 2},
     },
     "bounds": {"images": 8},
+    "initialisation": {
+        "fresh": {
+            "dataset": "digits",
+            "networks": ["maxpool4"],
+            "sizes": [8, 16],
+            "seeds": 2,
+            "images": 4,
+        }
+    },
     "experiments": {
         "dimension": {
             "dataset": "digits",

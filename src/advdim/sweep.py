@@ -149,6 +149,14 @@ def example_cells(config: Config) -> list[Cell]:
     return list(chosen)
 
 
+def initialisation_settings(config: Config, experiment: str, network: str) -> str:
+    """Return, as canonical JSON, every setting that a measurement at initialisation depends on."""
+    settings = config.initialisation[experiment]
+    measured = settings.model_dump(mode="json", exclude={"figures", "networks", "sizes"})
+    architecture = json.loads(config.networks[network].architecture())
+    return json.dumps({**measured, "network": architecture}, sort_keys=True)
+
+
 def digest(text: str) -> str:
     """Return a short hash of a text, as recorded beside results."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]

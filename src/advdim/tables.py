@@ -216,6 +216,19 @@ CLAIM_COLUMNS = (
 )
 # Of those that are written as Python objects.
 ROWS_IN_MEMORY = 2_000
+INITIALISATION_COLUMNS = (
+    Column("experiment", TEXT, "", "name in the configuration's block 'initialisation'"),
+    *(column for column in IDENTITY_COLUMNS if column.name not in {"method", "epsilon"}),
+    Column("dimension", WHOLE, "", "d = channels * size * size"),
+    Column(
+        "statistic",
+        TEXT,
+        "",
+        "loss or logit, then l1, l2 or mean (absolute coordinate) of its input gradient; "
+        "_untied: ties of equal pixels broken by noise",
+    ),
+    Column("value", REAL, "per normalised unit", "mean over the test images measured"),
+)
 QUANTILES = {"median": 0.5, "q10": 0.1, "q90": 0.9}
 
 
@@ -239,6 +252,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "claims": CLAIM_COLUMNS,
     "bounds": (*IDENTITY_COLUMNS, *BOUND_COLUMNS),
     "bound_summaries": (*IDENTITY_COLUMNS, *BOUND_SUMMARY_COLUMNS),
+    "initialisation": INITIALISATION_COLUMNS,
 }
 
 

@@ -7,10 +7,13 @@ import math
 import numpy as np
 import pandas as pd
 
+from advdim.exponents import PREDICTED
+
 FIGURES = {
     "regularisation": ["regularisation_methods", "matched_strengths"],
     "dimension": ["input_dimension", "attack_ladder", "first_order_damage", "attack_agreement",
-                  "bound_histograms", "counter_example", "certified_dimension"],
+                  "bound_histograms", "counter_example", "certified_dimension",
+                  "initialisation_norms"],
 }  # fmt: skip
 METHODS = ("grad_l1", "grad_l2", "aug_linf", "aug_l2", "pgd_linf", "cross_lipschitz")
 STRENGTHS = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -32,6 +35,7 @@ def tables(true: bool, seeds: int = 4) -> dict[str, pd.DataFrame]:
         "epochs": epochs.drop(columns=["dimension"]),
         "attack_summaries": pd.DataFrame(_attacks(true, cells, random)),
         "bounds": pd.DataFrame(_bounds(true, cells, random)),
+        "initialisation": pd.DataFrame(_initialisation(true, seeds, random)),
     }
 
 
@@ -160,3 +164,18 @@ def _bounds(true, cells, random):
                 "published": published, "best_attack_l2": 0.5, "fgsm_l2": 0.6,
                 "published_violated": not true, "operator_norms": certified,
             }  # fmt: skip
+
+
+def _initialisation(true, seeds, random):
+    for network in ("dense", "residual"):
+        # one network that breaks the law is enough to refute "whatever the architecture"
+        off = 0.0 if true or network == "dense" else -0.4
+        for size in SIZES:
+            for seed in range(seeds):
+                for statistic, predicted in PREDICTED.items():
+                    value = (3.0 * size**2) ** (predicted + off) * _noise(random)
+                    yield {
+                        "experiment": "dimension", "dataset": "invented", "network": network,
+                        "size": size, "seed": seed, "dimension": 3 * size**2,
+                        "statistic": f"{statistic}_untied", "value": value,
+                    }  # fmt: skip

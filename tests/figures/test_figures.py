@@ -10,6 +10,7 @@ from advdim.config import load
 from advdim.config.attacks import ATTACK_NAMES
 from advdim.config.sweep import METHODS, FigureSettings
 from advdim.config.training import Methods
+from advdim.exponents import PREDICTED
 from advdim.figures import style
 from advdim.figures.dimension import smoothed
 from advdim.figures.registry import FIGURES
@@ -53,6 +54,7 @@ def synthetic_tables(status="done"):
             }
         )  # fmt: skip
     tables = {"cells": pd.DataFrame(cells), "epochs": pd.DataFrame(epochs)}
+    tables["initialisation"] = initialisation_table()
     return tables | attack_tables(tables["cells"])
 
 
@@ -68,6 +70,20 @@ def bound_rows(cells):
         }
         for cell in cells.to_dict("records")
         for k in range(5)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def initialisation_table():
+    """Two networks that keep to the theorems exactly, up to a factor per seed."""
+    grid = itertools.product(("a", "b"), (8, 16, 32), (0, 1), PREDICTED, ("", "_untied"))
+    rows = [
+        {
+            "experiment": "e", "dataset": "d", "network": network, "size": size, "seed": seed,
+            "dimension": size**2, "statistic": statistic + suffix,
+            "value": (1 + seed) * size ** (2 * PREDICTED[statistic]),
+        }
+        for network, size, seed, statistic, suffix in grid
     ]  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -137,7 +153,10 @@ def test_every_figure_draws_labels_and_saves(name, tmp_path):
         assert (tmp_path / f"figure.{suffix}").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("name", FIGURES)
+OF_CELLS = [name for name in FIGURES if "cells" in FIGURES[name].tables]
+
+
+@pytest.mark.parametrize("name", OF_CELLS)
 def test_every_figure_survives_diverged_cells(name):
     tables = synthetic_tables(status="diverged")
     measured = [name for name in tables["cells"] if name.endswith(("_median", "_q10", "_q90"))]
@@ -152,6 +171,7 @@ def test_every_figure_survives_diverged_cells(name):
 def test_a_cell_that_diverged_late_is_named_and_not_shown(raw_config):
     """It has rows of the summarised epochs before; they are in the tables, not in a figure."""
     tables = synthetic_tables()
+    del tables["initialisation"]
     tables["cells"]["experiments"] = [["dimension"]] * len(tables["cells"])
     late = tables["cells"]["seed"] == 0
     tables["cells"].loc[late, "status"] = "diverged"
@@ -280,3 +300,12 @@ def test_the_histograms_hold_every_image_once():
     assert counts[0] == [images - missing, images]
     assert counts[1] == [images, images]
     assert counts[2] == [images - missing, images - missing, images]
+
+
+def test_the_theorem_figure_shows_the_predicted_slopes():
+    axes = draw("initialisation_norms", synthetic_tables()).axes
+    for axis, predicted in zip(axes, PREDICTED.values(), strict=True):
+        lines = [line for line in axis.lines if len(line.get_xdata()) > 1]
+        slopes = [np.polyfit(*np.log(np.asarray(line.get_data(), float)), 1)[0] for line in lines]
+        assert np.allclose(slopes, predicted)
+        assert len(slopes) == 3

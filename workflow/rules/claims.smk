@@ -22,6 +22,7 @@ rule claims:
                 [
                     CONFIG.figures.formats,
                     *((name, e.figures) for name, e in CONFIG.experiments.items()),
+                    *((name, e.figures) for name, e in CONFIG.initialisation.items()),
                 ]
             )
         ),

@@ -21,6 +21,7 @@ from advdim.sweep import (
     cell_table,
     digest,
     example_cells,
+    initialisation_settings,
 )
 
 try:
@@ -82,11 +83,22 @@ def example_files(name):
     return [f"{RESULTS}/cells/{cell.directory}/{name}" for cell in EXAMPLE_CELLS]
 
 
+def initialisation_files():
+    """The measurements of every network, never trained, at every size."""
+    return [
+        f"{RESULTS}/initialisation/experiment={name}/network={network}/size={size}.parquet"
+        for name, experiment in CONFIG.initialisation.items()
+        for network in experiment.networks
+        for size in experiment.sizes
+    ]
+
+
 def table_files():
     tables = ["cells", "epochs", "samples"]
     tables += ["attacks", "attack_summaries", "ladder"] if attack_files() else []
     tables += ["examples"] if EXAMPLE_CELLS else []
     tables += ["bounds", "bound_summaries"] if bound_files() else []
+    tables += ["initialisation"] if CONFIG.initialisation else []
     return [f"{RESULTS}/tables/{table}.parquet" for table in tables]
 
 
@@ -99,7 +111,10 @@ def claim_tables():
 def figure_files():
     return [
         f"{RESULTS}/figures/{experiment}/{figure}.{suffix}"
-        for experiment, settings in CONFIG.experiments.items()
+        for experiment, settings in {
+            **CONFIG.experiments,
+            **CONFIG.initialisation,
+        }.items()
         for figure in settings.figures
         for suffix in CONFIG.figures.formats
     ]

@@ -30,14 +30,18 @@ rule table:
         lambda wildcards: (
             attack_files()
             if wildcards.table == "attacks"
-            else cell_files(f"{wildcards.table}.parquet")
+            else (
+                initialisation_files()
+                if wildcards.table == "initialisation"
+                else cell_files(f"{wildcards.table}.parquet")
+            )
         ),
     output:
         f"{RESULTS}/tables/{{table}}.parquet",
     log:
         f"{RESULTS}/logs/tables/{{table}}.log",
     wildcard_constraints:
-        table="epochs|samples|attacks",
+        table="epochs|samples|attacks|initialisation",
     conda:
         "../../envs/advdim.yaml"
     script:

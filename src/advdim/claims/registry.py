@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from advdim.claims import attacks, bounds, dimension, regularisation
+from advdim.claims import attacks, bounds, dimension, initialisation, regularisation
 from advdim.claims.base import Claim
 
 CLAIMS: tuple[Claim, ...] = (
+    *initialisation.CLAIMS,
     *regularisation.CLAIMS,
     *dimension.CLAIMS,
     *attacks.CLAIMS,

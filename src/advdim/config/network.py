@@ -8,6 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
 
+from advdim.config.architectures import (
+    FullyConnected,
+    Mixer,
+    Residual,
+    Scheme,
+    VisionTransformer,
+)
 from advdim.config.lenet import LenetNetwork
 from advdim.config.network_base import Network
 
@@ -30,6 +37,13 @@ class ConvolutionalNetwork(Network):
     padding: Literal["reflect", "zeros", "circular"] = "reflect"
     batch_norm: bool = True
     head: Literal["linear", "global_max", "global_average"] = "linear"
+    initialisation: Scheme = "he"
+
+    def architecture(self) -> str:
+        """Return, as canonical JSON, what the function depends on; the default stays unnamed."""
+        # He is unnamed, so that cells trained before there was a choice keep their hash.
+        unnamed = {"training", "initialisation"} if self.initialisation == "he" else {"training"}
+        return self.canonical(exclude=unnamed)
 
     @field_validator("dilation")
     @classmethod
@@ -127,9 +141,29 @@ def _kind(value: object) -> str:
     return str(kind or "convolutional")
 
 
+class FullyConnectedNetwork(FullyConnected, Network):
+    """Linear layers with ReLU between them, on the flattened image (ICML 2019, Theorem 4)."""
+
+
+class ResidualNetwork(Residual, Network):
+    """A 3x3 convolution, then stages of residual blocks, each halving the edge."""
+
+
+class VisionTransformerNetwork(VisionTransformer, Network):
+    """Patches, position embeddings, transformer encoder, mean over tokens."""
+
+
+class MixerNetwork(Mixer, Network):
+    """Patches, then layers that mix tokens and channels in turn."""
+
+
 AnyNetwork = Annotated[
     Annotated[ConvolutionalNetwork, Tag("convolutional")]
     | Annotated[LenetNetwork, Tag("lenet")]
+    | Annotated[FullyConnectedNetwork, Tag("fully_connected")]
+    | Annotated[ResidualNetwork, Tag("residual")]
+    | Annotated[VisionTransformerNetwork, Tag("vision_transformer")]
+    | Annotated[MixerNetwork, Tag("mixer")]
     | Annotated[ModuleNetwork, Tag("module")],
     Discriminator(_kind),
 ]

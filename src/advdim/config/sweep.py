@@ -21,6 +21,7 @@ from advdim.config.base import Epsilon, Name, Settings
 from advdim.config.bounds import Bounds
 from advdim.config.data import TORCHVISION_NAMES, AnyDataset
 from advdim.config.explain import ConfigError, explain, nearest
+from advdim.config.initialisation import InitialisationExperiment
 from advdim.config.network import AnyNetwork
 from advdim.config.training import Method, Methods, Training
 from advdim.figures.registry import FIGURES
@@ -106,6 +107,9 @@ class Config(Settings):
     attacks: Attacks = Attacks()
     bounds: Bounds = Bounds()
     experiments: dict[Name, Experiment] = Field(min_length=1)
+    initialisation: dict[Name, InitialisationExperiment] = Field(
+        {}, description="experiments on fresh networks, without training"
+    )
     figures: FigureSettings = FigureSettings()
 
     def training_of(self, dataset: str, network: str) -> Training:
@@ -121,6 +125,11 @@ class Config(Settings):
             problem
             for name, experiment in self.experiments.items()
             for problem in _problems(self, name, experiment)
+        ]
+        problems += [
+            problem
+            for name in self.initialisation
+            for problem in _initialisation_problems(self, name)
         ]
         problems += [
             f"Config key 'attacks.epsilon_by_network' names {name!r}; "
@@ -152,10 +161,11 @@ def _problems(config: Config, name: str, experiment: Experiment) -> list[str]:
         if chosen not in known:
             return [f"Config key '{key}.{block}' is {chosen!r}; {nearest(chosen, known)}"]
     dataset, network = config.datasets[experiment.dataset], config.networks[experiment.network]
+    trained = [f for f in FIGURES if "initialisation" not in FIGURES[f].tables]
     problems = [
-        f"Config key '{key}.figures' names {figure!r}; {nearest(figure, FIGURES)}"
+        f"Config key '{key}.figures' names {figure!r}; {nearest(figure, trained)}"
         for figure in experiment.figures
-        if figure not in FIGURES
+        if figure not in trained
     ]
     problems += [
         f"Config key '{key}.figures' names {figure!r}, which shows attacks; give '{key}.attacks'."
@@ -193,6 +203,44 @@ def _problems(config: Config, name: str, experiment: Experiment) -> list[str]:
             Training.model_validate(_merge(config.training.model_dump(), overrides))
         except ValidationError as error:
             problems.append(explain(error, Training, prefix=f"{owner}.training."))
+    return problems
+
+
+def _initialisation_problems(config: Config, name: str) -> list[str]:
+    """Return a sentence for whatever in an experiment at initialisation is known to fail."""
+    key, experiment = f"initialisation.{name}", config.initialisation[name]
+    if name in config.experiments:
+        return [f"Config key '{key}' has the name of an experiment; names must differ."]
+    if experiment.dataset not in config.datasets:
+        found = nearest(experiment.dataset, config.datasets)
+        return [f"Config key '{key}.dataset' is {experiment.dataset!r}; {found}"]
+    untrained = [f for f in FIGURES if FIGURES[f].tables == ("initialisation",)]
+    problems = [
+        f"Config key '{key}.figures' names {figure!r}; {nearest(figure, untrained)}"
+        for figure in experiment.figures
+        if figure not in untrained
+    ]
+    dataset = config.datasets[experiment.dataset]
+    edge = dataset.native_edge
+    problems += [
+        f"Config key '{key}.sizes' holds {size}, but dataset {experiment.dataset!r} has "
+        f"{edge}-pixel images: larger sizes must be multiples of {edge}."
+        for size in experiment.sizes
+        if edge and size > edge and size % edge
+    ]
+    for network in experiment.networks:
+        if network not in config.networks:
+            found = nearest(network, config.networks)
+            problems.append(f"Config key '{key}.networks' names {network!r}; {found}")
+            continue
+        for size in experiment.sizes:
+            if misfit := config.networks[network].misfit(size):
+                problems.append(
+                    f"Config key '{key}.sizes' holds {size}, which network {network!r} "
+                    f"cannot take: {misfit}."
+                )
+    if missing := dataset.missing():
+        problems.append(f"Config key 'datasets.{experiment.dataset}': {missing}.")
     return problems
 
 

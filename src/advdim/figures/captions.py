@@ -45,6 +45,17 @@ CAPTIONS: dict[str, str] = {
         "the smallest perturbation found by FGSM, PGD and AutoAttack on the same networks, with "
         "the growth of the square root of the dimension dotted."
     ),
+    "initialisation_norms": (
+        "ICML 2019, Theorems 4 and 5: at initialisation, without training, the l1-norm of the loss "
+        "gradient grows like the square root of the input dimension, its l2-norm does not depend "
+        "on it, and its coordinates fall like one over the root; the gradient of a logit does the "
+        "same. Each network against the dimension, with the predicted slopes dotted."
+    ),
+    "initialisation_exponents": (
+        "ICML 2019, Theorems 4 and 5, and networks beyond them: the exponent in the dimension per "
+        "network with its 95 % interval over seeds, at the image and with ties of copied pixels "
+        "broken, beside the prediction. Where an interval misses the line, the law does not hold."
+    ),
     "adversarial_examples": (
         "ICML 2019, Definition 1, seen: clean images, the smallest adversarial perturbation found, "
         "and the perturbation amplified by the factor given, per size."

@@ -68,6 +68,18 @@ FIGURES: dict[str, FigureEntry] = {
         ("cells", "ladder"),
         "The square-root law under the gradient norm, FGSM, PGD and AutoAttack on the same cells",
     ),
+    "initialisation_norms": FigureEntry(
+        "initialisation",
+        "initialisation_norms",
+        ("initialisation",),
+        "Theorems 4 and 5: gradient norms at initialisation against the input dimension",
+    ),
+    "initialisation_exponents": FigureEntry(
+        "initialisation",
+        "initialisation_exponents",
+        ("initialisation",),
+        "Where the square-root law holds: exponents at initialisation, per network",
+    ),
     "adversarial_examples": FigureEntry(
         "examples",
         "adversarial_examples",

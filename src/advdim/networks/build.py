@@ -14,8 +14,9 @@ from torch import nn
 
 from advdim.config.lenet import LenetNetwork
 from advdim.config.network import AnyNetwork, ConvolutionalNetwork, ModuleNetwork
+from advdim.networks.architectures import BUILDERS
 from advdim.networks.convolutional import convolutional
-from advdim.networks.initialisation import he, xavier
+from advdim.networks.initialisation import he, initialise, xavier
 from advdim.networks.lenet import lenet
 from advdim.tensor_files import DamagedFileError, read_tensors, write_tensors
 from advdim.units import Normalisation
@@ -40,19 +41,24 @@ def build(settings: AnyNetwork, shape: Shape, random: torch.Generator) -> nn.Mod
         network = _own_module(settings, shape, random)
         _check_logits(network, settings.module, shape)
     else:
-        network = _of_the_papers(settings, shape, random)
+        network = _own_kind(settings, shape, random)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _of_the_papers(
-    settings: ConvolutionalNetwork | LenetNetwork, shape: Shape, random: torch.Generator
-) -> nn.Module:
+def _own_kind(settings: AnyNetwork, shape: Shape, random: torch.Generator) -> nn.Module:
     if isinstance(settings, LenetNetwork):
-        network = lenet(settings, **asdict(shape))
+        network: nn.Module = lenet(settings, **asdict(shape))
         xavier(network, random)
-    else:
+        return network
+    assert not isinstance(settings, ModuleNetwork)
+    if isinstance(settings, ConvolutionalNetwork):
         network = convolutional(settings, **asdict(shape))
-        he(network, random)
+    else:
+        # what PyTorch's own layers draw at first is the same for a seed, too
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(random.initial_seed())
+            network = BUILDERS[settings.kind](settings, **asdict(shape))
+    initialise(network, random, settings.initialisation)
     return network
 
 

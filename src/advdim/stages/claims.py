@@ -28,6 +28,7 @@ def judge_claims(
         for name in READ_TABLES
     }
     figures = {name: settings.figures for name, settings in config.experiments.items()}
+    figures |= {name: settings.figures for name, settings in config.initialisation.items()}
     write_table(output, "claims", claim_rows(CLAIMS, tables, figures))
     formats = [name for name in ("png", "svg", "pdf") if name in config.figures.formats]
     with atomic(page) as temporary:

@@ -35,10 +35,13 @@ def draw_figure(
 def _of_experiment(
     tables: Mapping[str, pd.DataFrame], config: Config, experiment: str
 ) -> dict[str, pd.DataFrame]:
-    """Keep the experiment's cells and attacks; every figure reads ``cells`` among its tables.
+    """Keep the experiment's cells and attacks; all but those at initialisation read ``cells``.
 
     A diverged cell may have rows of before that: figures name it and do not show its measures.
     """
+    if "initialisation" in tables:
+        rows = tables["initialisation"]
+        return {"initialisation": rows[rows["experiment"] == experiment]}
     cells = tables["cells"]
     cells = cells[[experiment in names for names in cells["experiments"]]].copy()
     diverged = cells["status"] == "diverged"

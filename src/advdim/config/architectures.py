@@ -1,0 +1,73 @@
+"""Settings of networks beyond the papers' convolutional ones."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from advdim.config.base import Settings
+
+Scheme = Literal["he", "glorot", "orthogonal"]
+
+
+class _Described(Settings):
+    """What the networks of this module share."""
+
+    initialisation: Scheme = "he"
+
+
+class FullyConnected(_Described):
+    """Linear layers with ReLU between them, on the flattened image (ICML 2019, Theorem 4)."""
+
+    kind: Literal["fully_connected"]
+    layers: PositiveInt = Field(3, description="hidden layers")
+    width: PositiveInt = 256
+
+    def misfit(self, size: int) -> str | None:
+        """Return None: every size fits."""
+        return None
+
+
+class Residual(_Described):
+    """A 3x3 convolution, then stages of residual blocks, each halving the edge (He et al. 2016)."""
+
+    kind: Literal["residual"]
+    widths: list[PositiveInt] = Field([16, 32, 64], min_length=1, description="one per stage")
+    blocks: PositiveInt = Field(1, description="blocks per stage")
+    batch_norm: bool = True
+
+    def misfit(self, size: int) -> str | None:
+        """Return None: every size fits."""
+        return None
+
+
+class _Patched(_Described):
+    patches: PositiveInt = Field(8, description="patches per side, whatever the size")
+    layers: PositiveInt = 2
+    width: PositiveInt = 64
+
+    def misfit(self, size: int) -> str | None:
+        """Check that the image divides into the patches."""
+        if size % self.patches:
+            return f"it cuts each side into {self.patches} patches"
+        return None
+
+
+class VisionTransformer(_Patched):
+    """Patches, position embeddings, transformer encoder, mean over tokens (Dosovitskiy et al.)."""
+
+    kind: Literal["vision_transformer"]
+    heads: PositiveInt = 4
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> VisionTransformer:
+        if self.width % self.heads:
+            raise ValueError(f"width must be a multiple of heads, which is {self.heads}")
+        return self
+
+
+class Mixer(_Patched):
+    """Patches, then layers that mix tokens and channels in turn (Tolstikhin et al. 2021)."""
+
+    kind: Literal["mixer"]

@@ -1,0 +1,87 @@
+"""Gradient norms before any training: Theorems 4 and 5 (ICML 2019), and beyond them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from advdim.config.sweep import FigureSettings
+from advdim.exponents import PREDICTED, exponent
+from advdim.figures.style import LEGEND, panels, sequential
+
+SHOWN = {
+    "loss_l1": r"$\mathbb{E}\,\|\partial_x L\|_1$",
+    "loss_l2": r"$\mathbb{E}\,\|\partial_x L\|_2$",
+    "loss_mean": r"mean coordinate of $|\partial_x L|$",
+    "logit_l1": r"$\mathbb{E}\,\|\partial_x f_k\|_1$",
+    "logit_l2": r"$\mathbb{E}\,\|\partial_x f_k\|_2$",
+    "logit_mean": r"mean coordinate of $|\partial_x f_k|$",
+}
+assert set(SHOWN) == set(PREDICTED)
+
+
+def initialisation_norms(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
+    """Draw each norm, ties broken, against the dimension, and the predicted slope in grey.
+
+    Points are geometric means over seeds, relative to the smallest dimension.
+    """
+    rows = tables["initialisation"]
+    figure, axes = panels(2, 3, settings)
+    colours = sequential(rows["network"])
+    for axis, (statistic, label) in zip(axes, SHOWN.items(), strict=True):
+        chosen = rows[rows["statistic"] == f"{statistic}_untied"]
+        for network, of_network in chosen.groupby("network"):
+            means = np.exp(np.log(of_network["value"]).groupby(of_network["dimension"]).mean())
+            relative = means / means.iloc[0]
+            axis.plot(relative.index, relative, "o-", ms=3.5, color=colours[network], label=network)
+        _predicted_slope(axis, chosen["dimension"], PREDICTED[statistic])
+        axis.set(xscale="log", yscale="log", xlabel="$d$", ylabel=f"{label}, relative")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, **LEGEND)
+    return figure
+
+
+def _predicted_slope(axis: Axes, dimensions: pd.Series, predicted: float) -> None:
+    if dimensions.empty:
+        return
+    ends = np.array([dimensions.min(), dimensions.max()], float)
+    axis.plot(
+        ends, (ends / ends[0]) ** predicted, "--", color="0.5", zorder=0,
+        label="predicted slope",
+    )  # fmt: skip
+
+
+def initialisation_exponents(
+    tables: Mapping[str, pd.DataFrame], settings: FigureSettings
+) -> Figure:
+    """Draw, per network, the exponent of each norm with its 95 % interval over seeds.
+
+    Filled: ties broken by noise; open: at the image itself. The line is the prediction.
+    """
+    rows = tables["initialisation"]
+    figure, axes = panels(2, 3, settings)
+    networks = list(dict.fromkeys(rows["network"]))
+    for number, (axis, (statistic, label)) in enumerate(zip(axes, SHOWN.items(), strict=True)):
+        for place, network in enumerate(networks):
+            of_network = rows[rows["network"] == network]
+            for suffix, filled, shift in (("_untied", True, -0.13), ("", False, 0.13)):
+                fit = exponent(of_network[of_network["statistic"] == statistic + suffix])
+                axis.errorbar(
+                    fit.estimate, place + shift,
+                    xerr=np.nan_to_num([[fit.estimate - fit.low], [fit.high - fit.estimate]]),
+                    fmt="o", ms=4, capsize=2, color="C0",
+                    mfc="C0" if filled else "white",
+                    label=("ties broken" if filled else "at the image") if not place else None,
+                )  # fmt: skip
+        axis.axvline(PREDICTED[statistic], ls="--", color="0.5", zorder=0)
+        axis.set_xlabel(f"exponent of {label}")
+        axis.set_ylabel("network" if number % 3 == 0 else " ")
+        axis.set_yticks(range(len(networks)), networks if number % 3 == 0 else [])
+        axis.set_ylim(len(networks) - 0.5, -0.5)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, **LEGEND)
+    return figure

@@ -1,0 +1,54 @@
+"""The stage that measures fresh networks of one architecture at one size, for all seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from advdim.config import Config
+from advdim.data.batches import Batches
+from advdim.data.pixels import load_pixels
+from advdim.measures_at_initialisation import fill_batch_norm, mean_statistics
+from advdim.networks.build import Shape, build
+from advdim.stages.training import choose_device, float32_only
+from advdim.streams import stream
+from advdim.tables import write_table
+
+
+def measure_at_initialisation(
+    config: Config, experiment: str, network: str, pixels_file: str | Path, output: str | Path
+) -> None:
+    """Write the rows of one (experiment, network, size): a value per seed and statistic."""
+    write_table(output, "initialisation", _rows(config, experiment, network, pixels_file))
+
+
+def _rows(
+    config: Config, name: str, network: str, pixels_file: str | Path
+) -> Iterator[dict[str, object]]:
+    experiment = config.initialisation[name]
+    device = choose_device(config.device)
+    float32_only(config.threads)
+    pixels = load_pixels(pixels_file)
+    shape = Shape(pixels.channels, pixels.size, len(pixels.class_names))
+    train, test = (Batches(pixels, split, device) for split in ("train", "test"))
+    for seed in experiment.seeds:
+        owner = (name, network, pixels.size, seed)
+        model = build(config.networks[network], shape, stream(*owner, "initialisation")).to(device)
+        fill_batch_norm(model, train.ordered(experiment.batch_size, experiment.images))
+        values = mean_statistics(
+            model,
+            test.ordered(experiment.batch_size, experiment.images),
+            experiment.tie_noise,
+            stream(*owner, "ties"),
+        )
+        for statistic, value in values.items():
+            yield {
+                "experiment": name,
+                "dataset": experiment.dataset,
+                "network": network,
+                "size": pixels.size,
+                "seed": seed,
+                "dimension": pixels.dimension,
+                "statistic": statistic,
+                "value": value,
+            }

@@ -1,0 +1,39 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from advdim.exponents import exponent
+
+
+def power_law(true, seeds, spread, random):
+    rows = [
+        {"seed": seed, "dimension": d, "value": 3 * d**true * np.exp(spread * random.normal())}
+        for seed in range(seeds)
+        for d in (64, 256, 1024, 4096)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("true", [0.5, 0.0, -0.5])
+def test_an_exact_power_law_gives_its_exponent(true):
+    fit = exponent(power_law(true, 3, 0.0, np.random.default_rng(0)))
+    assert np.allclose([fit.estimate, fit.low, fit.high], true, atol=1e-12)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    random = np.random.default_rng(1)
+    fits = [exponent(power_law(0.5, 5, 0.2, random)) for _ in range(400)]
+    covered = np.mean([fit.low <= 0.5 <= fit.high for fit in fits])
+    assert 0.92 < covered < 0.98
+
+
+def test_one_seed_has_an_estimate_and_no_interval():
+    fit = exponent(power_law(0.5, 1, 0.0, np.random.default_rng(0)))
+    assert fit.estimate == pytest.approx(0.5)
+    assert np.isnan(fit.low)
+    assert np.isnan(fit.high)
+
+
+def test_one_dimension_has_no_exponent():
+    rows = power_law(0.5, 2, 0.0, np.random.default_rng(0)).query("dimension == 64")
+    assert np.isnan(exponent(rows).estimate)
