@@ -115,8 +115,9 @@ def test_tables_are_those_of_a_local_run(raw_config, tmp_path):
     cluster.run("--profile", str(PROFILE))
     same_tables(local, cluster)
     after = slurm("squeue", "-h", "-t", "all", "-o", "%i").split()
-    # Of pixels 2, of trainings 3 for 7 cells, of attacks 2 for 4, of examples 1.
-    assert len(after) - len(before) == 8
+    # Of pixels 2, of trainings 3 for 7 cells, of attacks 2 for 4, of bounds 4, of examples 1, at
+    # initialisation 2.
+    assert len(after) - len(before) == 14
     assert cluster.counts() == {}
 
 
