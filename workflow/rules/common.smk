@@ -93,6 +93,12 @@ def initialisation_files():
     ]
 
 
+def initialisation_pixels(name, size):
+    """The pixels that fresh networks are measured on."""
+    dataset = CONFIG.initialisation[name].dataset
+    return f"{RESULTS}/pixels/dataset={dataset}/size={size}.safetensors"
+
+
 def table_files():
     tables = ["cells", "epochs", "samples"]
     tables += ["attacks", "attack_summaries", "ladder"] if attack_files() else []

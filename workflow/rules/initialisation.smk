@@ -3,10 +3,7 @@
 
 rule initialisation:
     input:
-        lambda wildcards: (
-            f"{RESULTS}/pixels/dataset={CONFIG.initialisation[wildcards.experiment].dataset}"
-            f"/size={wildcards.size}.safetensors"
-        ),
+        lambda wildcards: initialisation_pixels(wildcards.experiment, wildcards.size),
     output:
         f"{RESULTS}/initialisation/experiment={{experiment}}/network={{network}}/size={{size}}.parquet",
     log:
