@@ -150,12 +150,12 @@ def kill_training(workflow: Workflow) -> None:
 
 
 def test_a_cell_out_of_time_is_warned_and_continues(raw_config, tmp_path):
-    cluster = Workflow(tmp_path, long_cell(raw_config, epochs=1600))
+    cluster = Workflow(tmp_path, long_cell(raw_config, epochs=3000))
     cluster.run(
         "--profile", str(PROFILE),
-        # A minute at first; warned 50 s before its end, so that this test takes no longer.
-        "--set-resources", "train_batch:runtime=attempt",
-        "train_batch:slurm_extra='--signal=TERM@50'",
+        # Two minutes at first; warned after one, when it has trained for a while, and not to the end.
+        "--set-resources", "train_batch:runtime=attempt*2",
+        "train_batch:slurm_extra='--signal=TERM@60'",
     )  # fmt: skip
     text = training_logs(cluster)
     assert "stopped by a signal" in text

@@ -256,14 +256,14 @@ def test_attacks_are_summarised_per_threshold(finished):
 
 def test_bounds_settings_bound_again_and_nothing_else(workflow):
     workflow.config["bounds"]["largest_fgsm"] = 50
-    assert workflow.counts() == {**SANDWICH_AGAIN, "figure": 1}
+    assert workflow.counts() == {**SANDWICH_AGAIN, "claims": 1, "figure": 1}
     workflow.config["bounds"]["images"] = 4
-    assert workflow.counts() == {"bounds": 4, **SANDWICH_AGAIN, "figure": 1}
+    assert workflow.counts() == {"bounds": 4, **SANDWICH_AGAIN, "claims": 1, "figure": 1}
 
 
 def test_bounds_on_cells_of_another_experiment_train_and_attack_nothing(workflow):
     workflow.config["experiments"]["regularisation"]["bounds"] = True
-    assert workflow.counts() == {"bounds": 3, **SANDWICH_AGAIN, "figure": 1}
+    assert workflow.counts() == {"bounds": 3, **SANDWICH_AGAIN, "claims": 1, "figure": 1}
 
 
 def test_every_bounded_image_stands_between_bound_and_attack(finished):
