@@ -37,7 +37,7 @@ def test_configuration_blocks_are_valid(raw_config, tmp_path):
     parts = [yaml.safe_load(block) for block in blocks("yaml")]
     default = yaml.safe_load((ROOT / "config.yaml").read_text())
     for part in parts:
-        if "experiments" in part:
+        if {"experiments", "initialisation"} & set(part):
             load({**default, **part})
     (datasets,) = [part for part in parts if "datasets" in part]
     (networks,) = [part for part in parts if "networks" in part]
