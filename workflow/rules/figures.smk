@@ -27,7 +27,9 @@ rule figure:
         style=CONFIG.figures.canonical(),
         caption=lambda wildcards: CAPTIONS[wildcards.figure],
         code=lambda wildcards: source_hash(
-            "figures/style.py", f"figures/{FIGURES[wildcards.figure].module}.py"
+            "figures/style.py",
+            "exponents.py",
+            f"figures/{FIGURES[wildcards.figure].module}.py",
         ),
     script:
         "../scripts/figure.py"

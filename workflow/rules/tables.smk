@@ -16,7 +16,15 @@ rule table_cells:
             str(
                 [
                     # Which cells an experiment holds, not what is made of them.
-                    (name, e.model_dump_json(exclude={"attacks", "bounds", "figures"}))
+                    (
+                        name,
+                        e.model_dump_json(exclude={"attacks", "bounds", "figures"}),
+                        [
+                            CONFIG.networks[network].dampening(size)
+                            for network in e.network
+                            for size in e.sizes
+                        ],
+                    )
                     for name, e in CONFIG.experiments.items()
                 ]
             )

@@ -29,11 +29,19 @@ from advdim.figures.registry import FIGURES
 METHODS: tuple[Method, ...] = typing.get_args(Method)
 
 
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
 class Experiment(Settings):
     """A named subset of cells: the product of its lists, and the figures drawn from it."""
 
     dataset: str
-    network: str
+    network: Annotated[
+        list[str],
+        BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
+        Field(min_length=1, description="a network, or several"),
+    ]
     sizes: list[PositiveInt] = Field(min_length=1)
     methods: list[Method] = Field(["pgd_linf"], min_length=1)
     epsilons: list[Epsilon] = Field([], description="strengths; 0 is the method 'none'")
@@ -42,7 +50,10 @@ class Experiment(Settings):
     )
     seeds: Annotated[
         list[NonNegativeInt],
-        BeforeValidator(lambda value: list(range(value)) if isinstance(value, int) else value),
+        BeforeValidator(
+            lambda value: list(range(value)) if isinstance(value, int) else value,
+            json_schema_input_type=PositiveInt | list[NonNegativeInt],
+        ),
         Field(min_length=1, description="seeds, or how many"),
     ] = [0]
     attacks: list[AttackName] = Field([], description="evaluation attacks on every cell")
@@ -156,11 +167,13 @@ def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
 def _problems(config: Config, name: str, experiment: Experiment) -> list[str]:
     """Return a sentence for whatever in an experiment is known to fail once it runs."""
     key = f"experiments.{name}"
-    for block, known in (("dataset", config.datasets), ("network", config.networks)):
-        chosen = getattr(experiment, block)
-        if chosen not in known:
-            return [f"Config key '{key}.{block}' is {chosen!r}; {nearest(chosen, known)}"]
-    dataset, network = config.datasets[experiment.dataset], config.networks[experiment.network]
+    dataset = experiment.dataset
+    if dataset not in config.datasets:
+        return [f"Config key '{key}.dataset' is {dataset!r}; {nearest(dataset, config.datasets)}"]
+    for network in experiment.network:
+        if network not in config.networks:
+            known = nearest(network, config.networks)
+            return [f"Config key '{key}.network' is {network!r}; {known}"]
     trained = [f for f in FIGURES if "initialisation" not in FIGURES[f].tables]
     problems = [
         f"Config key '{key}.figures' names {figure!r}; {nearest(figure, trained)}"
@@ -178,32 +191,47 @@ def _problems(config: Config, name: str, experiment: Experiment) -> list[str]:
         for figure in experiment.figures
         if figure in FIGURES and FIGURES[figure].of_bounds and not experiment.bounds
     ]
-    if experiment.bounds and (reason := network.unbounded()):
-        problems.append(
-            f"Config key '{key}.bounds' asks for lower bounds of network "
-            f"{experiment.network!r}: {reason}."
-        )
-    for size in experiment.sizes:
-        if misfit := network.misfit(size):
-            problems.append(
-                f"Config key '{key}.sizes' holds {size}, which network "
-                f"{experiment.network!r} cannot take: {misfit}."
-            )
-        edge = dataset.native_edge
-        if edge and size > edge and size % edge:
-            problems.append(
-                f"Config key '{key}.sizes' holds {size}, but dataset {experiment.dataset!r} has "
-                f"{edge}-pixel images: larger sizes must be multiples of {edge}."
-            )
-    if missing := dataset.missing():
-        problems.append(f"Config key 'datasets.{experiment.dataset}': {missing}.")
-    for owner in (f"datasets.{experiment.dataset}", f"networks.{experiment.network}"):
-        overrides = (dataset if owner.startswith("datasets") else network).training
-        try:
-            Training.model_validate(_merge(config.training.model_dump(), overrides))
-        except ValidationError as error:
-            problems.append(explain(error, Training, prefix=f"{owner}.training."))
+    problems += [
+        f"Config key '{key}.bounds' asks for lower bounds of network {network!r}: {reason}."
+        for network in experiment.network
+        if experiment.bounds and (reason := config.networks[network].unbounded())
+    ]
+    for network in experiment.network:
+        problems += _misfits(config, key, network, experiment.sizes)
+        problems += _training_problems(config, f"networks.{network}", config.networks[network])
+    problems += _dataset_problems(config, key, dataset, experiment.sizes)
+    problems += _training_problems(config, f"datasets.{dataset}", config.datasets[dataset])
     return problems
+
+
+def _misfits(config: Config, key: str, network: str, sizes: list[int]) -> list[str]:
+    return [
+        f"Config key '{key}.sizes' holds {size}, which network {network!r} cannot take: {misfit}."
+        for size in sizes
+        if (misfit := config.networks[network].misfit(size))
+    ]
+
+
+def _dataset_problems(config: Config, key: str, name: str, sizes: list[int]) -> list[str]:
+    dataset = config.datasets[name]
+    edge = dataset.native_edge
+    problems = [
+        f"Config key '{key}.sizes' holds {size}, but dataset {name!r} has "
+        f"{edge}-pixel images: larger sizes must be multiples of {edge}."
+        for size in sizes
+        if edge and size > edge and size % edge
+    ]
+    if missing := dataset.missing():
+        problems.append(f"Config key 'datasets.{name}': {missing}.")
+    return problems
+
+
+def _training_problems(config: Config, owner: str, block: AnyDataset | AnyNetwork) -> list[str]:
+    try:
+        Training.model_validate(_merge(config.training.model_dump(), block.training))
+    except ValidationError as error:
+        return [explain(error, Training, prefix=f"{owner}.training.")]
+    return []
 
 
 def _initialisation_problems(config: Config, name: str) -> list[str]:
@@ -220,28 +248,13 @@ def _initialisation_problems(config: Config, name: str) -> list[str]:
         for figure in experiment.figures
         if figure not in untrained
     ]
-    dataset = config.datasets[experiment.dataset]
-    edge = dataset.native_edge
-    problems += [
-        f"Config key '{key}.sizes' holds {size}, but dataset {experiment.dataset!r} has "
-        f"{edge}-pixel images: larger sizes must be multiples of {edge}."
-        for size in experiment.sizes
-        if edge and size > edge and size % edge
-    ]
     for network in experiment.networks:
         if network not in config.networks:
             found = nearest(network, config.networks)
             problems.append(f"Config key '{key}.networks' names {network!r}; {found}")
             continue
-        for size in experiment.sizes:
-            if misfit := config.networks[network].misfit(size):
-                problems.append(
-                    f"Config key '{key}.sizes' holds {size}, which network {network!r} "
-                    f"cannot take: {misfit}."
-                )
-    if missing := dataset.missing():
-        problems.append(f"Config key 'datasets.{experiment.dataset}': {missing}.")
-    return problems
+        problems += _misfits(config, key, network, experiment.sizes)
+    return problems + _dataset_problems(config, key, experiment.dataset, experiment.sizes)
 
 
 def load(raw: Mapping[str, Any]) -> Config:

@@ -49,6 +49,7 @@ def _rows(
                 "size": pixels.size,
                 "seed": seed,
                 "dimension": pixels.dimension,
+                "dampening": config.networks[network].dampening(pixels.size),
                 "statistic": statistic,
                 "value": value,
             }
