@@ -151,7 +151,7 @@ def example_cells(config: Config) -> list[Cell]:
 def initialisation_settings(config: Config, experiment: str, network: str) -> str:
     """Return, as canonical JSON, every setting that a measurement at initialisation depends on."""
     settings = config.initialisation[experiment]
-    measured = settings.model_dump(mode="json", exclude={"figures", "networks", "sizes"})
+    measured = settings.model_dump(mode="json", exclude={"figures", "networks"})
     architecture = json.loads(config.networks[network].architecture())
     dampening = [config.networks[network].dampening(size) for size in settings.sizes]
     return json.dumps({**measured, "network": architecture, "dampening": dampening}, sort_keys=True)
