@@ -102,7 +102,7 @@ def initialisation_pixels(name):
 
 
 def table_files():
-    tables = ["cells", "epochs", "samples"]
+    tables = ["cells", "epochs", "samples"] if CONFIG.experiments else []
     tables += ["attacks", "attack_summaries", "ladder"] if attack_files() else []
     tables += ["examples"] if EXAMPLE_CELLS else []
     tables += ["bounds", "bound_summaries"] if bound_files() else []

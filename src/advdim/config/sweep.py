@@ -117,7 +117,7 @@ class Config(Settings):
     methods: Methods = Methods()
     attacks: Attacks = Attacks()
     bounds: Bounds = Bounds()
-    experiments: dict[Name, Experiment] = Field(min_length=1)
+    experiments: dict[Name, Experiment] = {}
     initialisation: dict[Name, InitialisationExperiment] = Field(
         {}, description="experiments on fresh networks, without training"
     )
@@ -148,6 +148,8 @@ class Config(Settings):
             for name in self.attacks.epsilon_by_network
             if name not in self.networks
         ]
+        if not (self.experiments or self.initialisation):
+            problems.append("Config keys 'experiments' and 'initialisation' are both empty.")
         if problems:
             raise ConfigError("\n".join(dict.fromkeys(problems)))
         return self
