@@ -325,10 +325,22 @@ def test_curves_over_epochs_are_medians_over_seeds():
     tables = synthetic_tables()
     axes = draw("training_curves", tables).axes
     (first, *_) = [line for line in axes[0].lines if len(line.get_xdata())]
-    np.testing.assert_array_equal(first.get_xdata(), np.arange(-1, 5))
-    np.testing.assert_allclose(first.get_ydata(), 100 - 90 * (1 + 0.01 * np.arange(-1, 5)))
+    np.testing.assert_array_equal(first.get_xdata(), np.arange(5))
+    np.testing.assert_allclose(first.get_ydata(), 100 - 90 * (1 + 0.01 * np.arange(5)))
     strengths = {axis.get_title() for axis in axes[:3]}
     assert strengths == {"usual training", r"PGD $\epsilon$ = 0.01", r"PGD $\epsilon$ = 0.1"}
+
+
+def test_a_size_has_its_colour_whatever_is_missing_in_a_panel():
+    tables = synthetic_tables()
+    epochs = tables["epochs"]
+    tables["epochs"] = epochs[(epochs["epsilon"] == 0) | (epochs["size"] > 8)]
+    left, _, right = draw("training_curves", tables).axes[:3]
+    colours = [
+        [line.get_color() for line in axis.lines if len(line.get_xdata())][-2:]
+        for axis in (left, right)
+    ]
+    assert colours[0] == colours[1]
 
 
 def test_early_stopping_compares_the_lowest_test_loss_with_the_last_epoch():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ def training_curves(tables: Mapping[str, pd.DataFrame], settings: FigureSettings
     Solid: test; dashed: train. Curves are medians over seeds; at most three strengths are shown,
     the smallest, the middle and the largest.
     """
-    rows = _with_dimension(tables)
+    rows = _epochs(tables)
     strengths = _spread(sorted(rows["epsilon"].unique()), COLUMNS_AT_MOST) or [0.0]
     figure, axes = panels(len(CURVES), len(strengths), settings)
     grid = np.array(axes).reshape(len(CURVES), -1)
@@ -42,13 +43,14 @@ def training_curves(tables: Mapping[str, pd.DataFrame], settings: FigureSettings
         for axis, epsilon in zip(line, strengths, strict=True):
             of_strength = rows[rows["epsilon"] == epsilon]
             for split, style in SPLITS.items():
-                _over_epochs(axis, of_strength[of_strength["split"] == split], measure, style)
+                curves = of_strength[of_strength["split"] == split]
+                _over_epochs(axis, curves, measure, colours, style)
         top = max(axis.get_ylim()[1] for axis in line)
         for axis in line:
             axis.set_ylim(0, top)
     for axis, epsilon in zip(grid[0], strengths, strict=True):
         axis.set_title(rf"PGD $\epsilon$ = {epsilon:g}" if epsilon else "usual training")
-    _size_legend(figure, colours, {"test": "-", "train": "--"})
+    _size_legend(figure, colours, SPLITS)
     note_diverged(figure, tables["cells"])
     return figure
 
@@ -61,13 +63,13 @@ def loss_and_accuracy_damage(
     The damage to the accuracy is accuracy less adversarial accuracy. The third panel has a point
     per network and epoch.
     """
-    rows = _with_dimension(tables)
-    rows = rows[(rows["split"] == "test") & (rows["epoch"] >= 0)]
+    rows = _epochs(tables)
+    rows = rows[rows["split"] == "test"]
     figure, axes = panels(1, 3, settings)
-    plain = rows[rows["epsilon"] == rows["epsilon"].min()]
-    _over_epochs(axes[0], plain, "damage", "-")
-    _over_epochs(axes[1], plain, "accuracy_damage", "-")
     colours = sequential(rows["size"])
+    plain = rows[rows["epsilon"] == rows["epsilon"].min()]
+    _over_epochs(axes[0], plain, "damage", colours)
+    _over_epochs(axes[1], plain, "accuracy_damage", colours)
     for size, of_size in rows.groupby("size"):
         axes[2].plot(
             of_size["damage"], scaled(of_size["accuracy_damage"], "accuracy_damage"), ".",
@@ -86,7 +88,7 @@ def early_stopping(tables: Mapping[str, pd.DataFrame], settings: FigureSettings)
 
     Below the diagonal of the first two panels, stopping early defends; filled: usual training.
     """
-    stopped = stopped_early(_with_dimension(tables))
+    stopped = stopped_early(_epochs(tables))
     figure, axes = panels(1, 3, settings)
     colours = sequential(stopped["size"] if len(stopped) else [])
     for axis, measure in zip(axes, ("vulnerability", "damage", "accuracy"), strict=True):
@@ -113,23 +115,25 @@ def train_test_gradients(tables: Mapping[str, pd.DataFrame], settings: FigureSet
     Over the epochs, both and their difference; then the difference of the last epochs against
     sqrt(d), with the line through the smallest dimension that sqrt(d) predicts.
     """
-    rows = _with_dimension(tables)
+    rows = _epochs(tables)
     rows = rows[rows["method"] == "none"]
     figure, axes = panels(1, 3, settings)
+    colours = sequential(rows["size"])
     for split, style in SPLITS.items():
-        _over_epochs(axes[0], rows[rows["split"] == split], "grad_l1_untied", style)
+        curves = rows[rows["split"] == split]
+        _over_epochs(axes[0], curves, "grad_l1_untied", colours, style)
     gaps = train_test_gaps(rows)
-    _over_epochs(axes[1], gaps, "gap", "-")
+    _over_epochs(axes[1], gaps, "gap", colours)
     axes[1].axhline(0, color="0.7", lw=0.8)
     _gap_against_dimension(axes[2], gaps[gaps["summarised"]])
-    _size_legend(figure, sequential(rows["size"]), SPLITS)
+    _size_legend(figure, colours, SPLITS)
     note_diverged(figure, tables["cells"])
     return figure
 
 
 def stopped_early(rows: pd.DataFrame) -> pd.DataFrame:
     """Return, per network, test measures at the epoch of lowest test loss and at the last."""
-    tested = rows[(rows["split"] == "test") & (rows["epoch"] >= 0)].sort_values("epoch")
+    tested = rows[rows["split"] == "test"].sort_values("epoch")
     measures = ["epoch", "loss", "accuracy", "vulnerability", "damage"]
     last = tested.groupby(CELL_KEYS)[measures].last()
     lowest = tested.loc[tested.groupby(CELL_KEYS)["loss"].idxmin()]
@@ -145,8 +149,10 @@ def train_test_gaps(rows: pd.DataFrame) -> pd.DataFrame:
     return (wide["test"] - wide["train"]).rename("gap").reset_index()
 
 
-def _with_dimension(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def _epochs(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows from epoch 0: at initialisation, gradients are larger by orders."""
     rows = tables["epochs"].merge(tables["cells"][[*CELL_KEYS, "dimension"]])
+    rows = rows[rows["epoch"] >= 0]
     return rows.assign(
         error=1 - rows["accuracy"],
         accuracy_damage=rows["accuracy"] - rows["adversarial_accuracy"],
@@ -159,12 +165,17 @@ def _spread(values: Sequence[float], count: int) -> list[float]:
     return [values[k] for k in chosen]
 
 
-def _over_epochs(axis: Axes, rows: pd.DataFrame, measure: str, style: str) -> None:
+def _over_epochs(
+    axis: Axes,
+    rows: pd.DataFrame,
+    measure: str,
+    colours: Mapping[Any, Colour],
+    style: str = "-",
+) -> None:
     axis.set_xlabel("epoch")
     axis.set_ylabel(LABELS[measure])
     if rows.empty:
         say_empty(axis, "no finished cell")
-    colours = sequential(rows["size"])
     for size, of_size in rows.groupby("size"):
         median = scaled(of_size[measure], measure).groupby(of_size["epoch"]).median()
         axis.plot(median.index, median, style, lw=1.3, color=colours[size])
@@ -192,7 +203,7 @@ def _gap_against_dimension(axis: Axes, gaps: pd.DataFrame) -> None:
     axis.legend(**LEGEND)
 
 
-def _size_legend(figure: Figure, colours: Mapping[int, Colour], styles: Mapping[str, str]) -> None:
+def _size_legend(figure: Figure, colours: Mapping[Any, Colour], styles: Mapping[str, str]) -> None:
     line: Callable[..., list] = figure.axes[0].plot
     handles = [line([], [], "-", color=c, label=f"{size} px")[0] for size, c in colours.items()]
     handles += [line([], [], s, color="0.3", label=name)[0] for name, s in styles.items()]

@@ -76,7 +76,7 @@ def _points_per_network(
         spread = np.linspace(-0.12, 0.12, len(found)) if len(found) > 1 else [0.0]
         axis.plot(place + np.asarray(spread), found, "o", ms=4, color=colour, alpha=0.7)
         axis.plot([place - 0.25, place + 0.25], [found.median()] * 2, "-", color=colour, lw=2)
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.1 * values.max())
 
 
 def _prediction(axis: Axes, rows: pd.DataFrame, groups: list[str]) -> None:
@@ -113,4 +113,4 @@ def _vulnerability_against_gradient(
     x, y = _per_cell(rows, "grad_l1_untied"), _per_cell(rows, "vulnerability")
     for group, colour in colours.items():
         axis.plot(x[x.index == group], y[y.index == group], "o", ms=4, color=colour, alpha=0.7)
-    axis.set(xlim=(0, None), ylim=(0, None))
+    axis.set(xlim=(0, 1.1 * x.max()), ylim=(0, 1.1 * y.max()))
