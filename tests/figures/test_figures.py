@@ -13,7 +13,7 @@ from advdim.config.sweep import METHODS, FigureSettings
 from advdim.config.training import Methods
 from advdim.exponents import PREDICTED
 from advdim.figures import style
-from advdim.figures.dimension import smoothed
+from advdim.figures.dimension import best_strengths, smoothed
 from advdim.figures.dynamics import stopped_early, train_test_gaps
 from advdim.figures.registry import FIGURES
 from advdim.stages.figures import _of_experiment
@@ -391,3 +391,15 @@ def test_measured_dampening_lies_on_the_diagonal_where_theory_holds():
         np.testing.assert_allclose(line.get_xdata(), line.get_ydata())
     for line in ratio.lines:
         np.testing.assert_allclose(line.get_ydata(), 1.0)
+
+
+def test_the_best_strength_of_each_size():
+    rows = pd.DataFrame(
+        {
+            "size": [8, 8, 8, 16, 16], "epsilon": [0.0, 0.1, 0.1, 0.0, 0.1],
+            "adversarial_accuracy": [0.5, 0.6, 0.8, 0.9, 0.1],
+        }
+    )  # fmt: skip
+    best = best_strengths(rows)
+    assert best[["size", "epsilon"]].drop_duplicates().to_numpy().tolist() == [[8, 0.1], [16, 0.0]]
+    assert len(best) == 3

@@ -59,6 +59,13 @@ CAPTIONS: dict[str, str] = {
         "images and rise on test images, and the gap grows like the square root of the dimension. "
         "Train and test measured alike, in evaluation mode and without augmentation, ties broken."
     ),
+    "downsampling": (
+        "ICML 2019, Appendix, Figure 13, on photographs that are downsampled instead of enlarged. "
+        "The paper: the same dependence on the dimension as in Figure 2, but PGD training on the "
+        "original images beats PGD training on their downsampled versions. Adversarial accuracy "
+        "(a) and accuracy against vulnerability (b) over the strengths, and the best strength's "
+        "adversarial accuracy (c), per size."
+    ),
     "pooling": (
         "Preprint, Figure 3, and ICML 2019, Appendix B. The papers: an average pool over a nodes "
         "divides gradients at initialisation by the square root of a, strided and max pools do "

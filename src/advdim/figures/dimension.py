@@ -89,6 +89,33 @@ def usual_training(tables: Mapping[str, pd.DataFrame], settings: FigureSettings)
     return figure
 
 
+def downsampling(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
+    """Draw PGD training on original images against that on downsampled ones: Figure 13.
+
+    Adversarial accuracy against the strength and accuracy against vulnerability, a curve per size;
+    then the adversarial accuracy of each size's best strength, with 10th and 90th percentile.
+    """
+    cells, rows = tables["cells"], _last_epochs(tables)
+    figure, axes = panels(1, 3, settings)
+    _against_strength(axes[0], rows, "adversarial_accuracy")
+    _against_measure(axes[1], rows, "vulnerability", "accuracy")
+    _against_dimension(axes[2], best_strengths(rows).assign(epsilon=0.0), "adversarial_accuracy")
+    axes[2].set_ylabel(LABELS["adversarial_accuracy"] + ",\nbest strength")
+    if len(rows):
+        axes[0].legend(title="size (pixels)", **LEGEND)
+    note_diverged(figure, cells)
+    return figure
+
+
+def best_strengths(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return, of each size, the rows of the strength whose median adversarial accuracy is best."""
+    medians = rows.groupby(["size", "epsilon"])["adversarial_accuracy"].median()
+    if medians.empty:
+        return rows
+    best = pd.DataFrame(list(medians.groupby("size").idxmax()), columns=["size", "epsilon"])
+    return rows.merge(best)
+
+
 def _last_epochs(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     epochs = tables["epochs"]
     rows = epochs[epochs["summarised"] & (epochs["split"] == "test")]

@@ -80,6 +80,12 @@ FIGURES: dict[str, FigureEntry] = {
         ("cells", "epochs"),
         "Figure 12: gradient norms on test and on train images, and their gap against dimension",
     ),
+    "downsampling": FigureEntry(
+        "dimension",
+        "downsampling",
+        ("cells", "epochs"),
+        "Figure 13: PGD training on original images against downsampled ones",
+    ),
     "pooling": FigureEntry(
         "pooling",
         "pooling",

@@ -87,6 +87,7 @@ LABELS = {
     "grad_nonzero": "non-zero gradient coordinates (%)",
     "vulnerability": "adversarial vulnerability (%)",
     "accuracy": "accuracy (%)",
+    "adversarial_accuracy": "adversarial accuracy (%)",
     "error": "error (%)",
     "loss": "cross-entropy (nats)",
     "damage": "damage to the loss (nats)",
