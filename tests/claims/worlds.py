@@ -123,7 +123,7 @@ def _measures(true, size, epsilon, power, epoch, split, random):
         "loss": loss * _noise(random, 1e-4), "accuracy": accuracy, "grad_l1": grad,
         "grad_l1_untied": grad, "vulnerability": vulnerability * _noise(random),
         "damage": damage * _noise(random), "adversarial_accuracy": accuracy - accuracy_damage
-        + (0.02 if true else -0.02) * SIZES.index(size),
+        + (0.1 if true else -0.1) * SIZES.index(size),
         "grad_l2_untied": grad * (dimension**-0.5 if true else 0.1) * _noise(random),
     }  # fmt: skip
 
