@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -34,7 +35,7 @@ def initialisation_norms(tables: Mapping[str, pd.DataFrame], settings: FigureSet
     colours = distinct(rows["network"].unique())
     for axis, (statistic, label) in zip(axes, SHOWN.items(), strict=True):
         chosen = rows[rows["statistic"] == f"{statistic}_untied"]
-        for network, of_network in chosen.groupby("network"):
+        for network, of_network in chosen.groupby("network", sort=False):
             means = np.exp(np.log(of_network["value"]).groupby(of_network["dimension"]).mean())
             relative = means / means.iloc[0]
             axis.plot(relative.index, relative, "o-", ms=3.5, color=colours[network], label=network)
@@ -79,9 +80,9 @@ def initialisation_exponents(
                     label=("ties broken" if filled else "at the image") if not place else None,
                 )  # fmt: skip
             expected = predicted_exponent(of_network, PREDICTED[statistic])
-            axis.plot(
-                [expected] * 2, [place - 0.35, place + 0.35], "-", color="0.6", lw=3, zorder=0
-            )
+            if abs(expected - PREDICTED[statistic]) > 1e-6:
+                ends = [place - 0.4, place + 0.4]
+                axis.plot([expected] * 2, ends, "-", color="0.6", lw=3, zorder=0)
         axis.axvline(PREDICTED[statistic], ls="--", color="0.5", zorder=0)
         axis.set_xlabel(f"exponent of {label}")
         axis.set_ylabel("network" if number % 3 == 0 else " ")
@@ -105,11 +106,13 @@ def initialisation_dampening(
     rows = rows[rows["statistic"] == "logit_l2_untied"].dropna(subset=["dampening"])
     figure, axes = panels(1, 2, settings)
     colours = distinct(rows["network"].unique())
-    for network, of_network in rows.groupby("network"):
+    markers = itertools.cycle("osD^vPX*<>")
+    for network, of_network in rows.groupby("network", sort=False):
         means = of_network.groupby("dimension")[["dampening", "value"]].mean()
-        colour, ratio = colours[network], means["value"] / means["dampening"]
-        axes[0].plot(means["dampening"], means["value"], "o", ms=4, color=colour)
-        axes[1].plot(means.index, ratio, "o-", ms=4, color=colour, label=network)
+        colour, marker = colours[network], next(markers)
+        ratio = means["value"] / means["dampening"]
+        axes[0].plot(means["dampening"], means["value"], marker, ms=4, color=colour)
+        axes[1].plot(means.index, ratio, f"{marker}-", ms=4, color=colour, label=network)
     ends = [rows["dampening"].min(), rows["dampening"].max()] if len(rows) else [1, 1]
     axes[0].plot(ends, ends, "--", color="0.5", zorder=0)
     axes[1].axhline(1, ls="--", color="0.5", zorder=0)
@@ -119,5 +122,5 @@ def initialisation_dampening(
     for axis in axes:
         axis.set(xscale="log", yscale="log")
     handles, labels = axes[1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, **LEGEND)
+    figure.legend(handles, labels, loc="outside right upper", **LEGEND)
     return figure
