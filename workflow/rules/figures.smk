@@ -20,6 +20,7 @@ rule figure:
         ),
     log:
         f"{RESULTS}/logs/figures/{{experiment}}/{{figure}}.log",
+    localrule: True
     conda:
         "../../envs/advdim.yaml"
     params:

@@ -9,6 +9,7 @@ rule table_cells:
         f"{RESULTS}/tables/cells.parquet",
     log:
         f"{RESULTS}/logs/tables/cells.log",
+    localrule: True
     conda:
         "../../envs/advdim.yaml"
     params:
@@ -50,6 +51,7 @@ rule table:
         f"{RESULTS}/logs/tables/{{table}}.log",
     wildcard_constraints:
         table="epochs|samples|attacks|initialisation",
+    localrule: True
     conda:
         "../../envs/advdim.yaml"
     script:
@@ -63,6 +65,7 @@ rule table_attack_summaries:
         f"{RESULTS}/tables/attack_summaries.parquet",
     log:
         f"{RESULTS}/logs/tables/attack_summaries.log",
+    localrule: True
     conda:
         "../../envs/advdim.yaml"
     params:
@@ -79,6 +82,7 @@ rule table_ladder:
         f"{RESULTS}/tables/ladder.parquet",
     log:
         f"{RESULTS}/logs/tables/ladder.log",
+    localrule: True
     conda:
         "../../envs/advdim.yaml"
     params:

@@ -36,14 +36,16 @@ def _as_list(value: object) -> object:
 class Experiment(Settings):
     """A named subset of cells: the product of its lists, and the figures drawn from it."""
 
-    dataset: str
+    dataset: str = Field(description="one of datasets")
     network: Annotated[
         list[str],
         BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
         Field(min_length=1, description="a network, or several"),
     ]
-    sizes: list[PositiveInt] = Field(min_length=1)
-    methods: list[Method] = Field(["pgd_linf"], min_length=1)
+    sizes: list[PositiveInt] = Field(min_length=1, description="edges of the images in pixels")
+    methods: list[Method] = Field(
+        ["pgd_linf"], min_length=1, description="training regularisers, each at every strength"
+    )
     epsilons: list[Epsilon] = Field([], description="strengths; 0 is the method 'none'")
     epsilons_by_method: dict[Method, list[Epsilon]] = Field(
         {}, description="strengths of the methods that have a grid of their own"
@@ -58,7 +60,7 @@ class Experiment(Settings):
     ] = [0]
     attacks: list[AttackName] = Field([], description="evaluation attacks on every cell")
     bounds: bool = Field(False, description="lower bounds on adversarial perturbations")
-    figures: list[str] = []
+    figures: list[str] = Field([], description="figures drawn from this experiment alone")
 
     def epsilons_of(self, method: Method) -> list[str]:
         """Return the strengths at which this experiment trains a method."""
@@ -96,8 +98,10 @@ def _default_torchvision_name(datasets: object) -> object:
 class Config(Settings):
     """Everything that a sweep is made of."""
 
-    results: str = "results"
-    device: typing.Literal["auto", "cpu", "cuda"] = "auto"
+    results: str = Field("results", description="folder of everything that the sweep makes")
+    device: typing.Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto: the GPU where there is one"
+    )
     threads: PositiveInt = Field(1, description="processor threads of one cell's training")
     multiply_adds_per_second: float = Field(
         1e10, gt=0, description="rate of one worker, from which a scheduler's time limits follow"
@@ -117,7 +121,9 @@ class Config(Settings):
     methods: Methods = Methods()
     attacks: Attacks = Attacks()
     bounds: Bounds = Bounds()
-    experiments: dict[Name, Experiment] = {}
+    experiments: dict[Name, Experiment] = Field(
+        {}, description="which networks are trained, how they are attacked, what is drawn"
+    )
     initialisation: dict[Name, InitialisationExperiment] = Field(
         {}, description="experiments on fresh networks, without training"
     )
