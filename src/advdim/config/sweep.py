@@ -35,9 +35,9 @@ class Experiment(Settings):
     dataset: str
     network: str
     sizes: list[PositiveInt] = Field(min_length=1)
-    methods: list[Method] = Field(["pgd_linf"], min_length=1)
+    methods: list[Method | str] = Field(["pgd_linf"], min_length=1)
     epsilons: list[Epsilon] = Field([], description="strengths; 0 is the method 'none'")
-    epsilons_by_method: dict[Method, list[Epsilon]] = Field(
+    epsilons_by_method: dict[Method | str, list[Epsilon]] = Field(
         {}, description="strengths of the methods that have a grid of their own"
     )
     seeds: Annotated[
@@ -45,11 +45,11 @@ class Experiment(Settings):
         BeforeValidator(lambda value: list(range(value)) if isinstance(value, int) else value),
         Field(min_length=1, description="seeds, or how many"),
     ] = [0]
-    attacks: list[AttackName] = Field([], description="evaluation attacks on every cell")
+    attacks: list[AttackName | str] = Field([], description="evaluation attacks on every cell")
     bounds: bool = Field(False, description="lower bounds on adversarial perturbations")
     figures: list[str] = []
 
-    def epsilons_of(self, method: Method) -> list[str]:
+    def epsilons_of(self, method: str) -> list[str]:
         """Return the strengths at which this experiment trains a method."""
         return self.epsilons_by_method.get(method, self.epsilons)
 
@@ -132,11 +132,20 @@ class Config(Settings):
             for problem in _initialisation_problems(self, name)
         ]
         problems += [
+            f"Config key 'networks.{name}': {fault}."
+            for name, network in self.networks.items()
+            if (fault := network.fault())
+        ]
+        problems += [
             f"Config key 'attacks.epsilon_by_network' names {name!r}; "
             f"{nearest(name, self.networks)}"
             for name in self.attacks.epsilon_by_network
             if name not in self.networks
         ]
+        shown, attacks = self.attacks.examples.attack, self.attacks.options.names()
+        if shown not in attacks:
+            found = nearest(shown, attacks)
+            problems.append(f"Config key 'attacks.examples.attack' is {shown!r}; {found}")
         if problems:
             raise ConfigError("\n".join(dict.fromkeys(problems)))
         return self
@@ -167,6 +176,7 @@ def _problems(config: Config, name: str, experiment: Experiment) -> list[str]:
         for figure in experiment.figures
         if figure not in trained
     ]
+    problems += _unknown_names(config, key, experiment)
     problems += [
         f"Config key '{key}.figures' names {figure!r}, which shows attacks; give '{key}.attacks'."
         for figure in experiment.figures
@@ -204,6 +214,21 @@ def _problems(config: Config, name: str, experiment: Experiment) -> list[str]:
         except ValidationError as error:
             problems.append(explain(error, Training, prefix=f"{owner}.training."))
     return problems
+
+
+def _unknown_names(config: Config, key: str, experiment: Experiment) -> list[str]:
+    """Return a sentence for every method and attack that is neither known nor one's own."""
+    methods, attacks = config.methods.names(), config.attacks.options.names()
+    named = [
+        *((f"methods.{k}", name, methods) for k, name in enumerate(experiment.methods)),
+        *((f"epsilons_by_method.{n}", n, methods) for n in experiment.epsilons_by_method),
+        *((f"attacks.{k}", name, attacks) for k, name in enumerate(experiment.attacks)),
+    ]
+    return [
+        f"Config key '{key}.{part}' is {name!r}; {nearest(name, known)}"
+        for part, name, known in named
+        if name not in known
+    ]
 
 
 def _initialisation_problems(config: Config, name: str) -> list[str]:
