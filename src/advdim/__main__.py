@@ -12,6 +12,7 @@ import yaml
 
 from advdim import __version__
 from advdim.config import Config, ConfigError, load, schema
+from advdim.config.explain import nearest
 from advdim.config.reference import reference
 from advdim.costs import GPU_TERAFLOPS
 from advdim.sweep import IDENTITY, Cell, experiments_by_cell
@@ -85,6 +86,8 @@ def _cell(options: argparse.Namespace) -> None:
             raise ConfigError(
                 f"Option --{block} names {getattr(cell, block)!r}, not in the config."
             )
+    if cell.method not in (methods := config.methods.names()):
+        raise ConfigError(f"Option --method is {cell.method!r}; {nearest(cell.method, methods)}")
     if misfit := config.networks[cell.network].misfit(cell.size):
         raise ConfigError(f"Option --size is {cell.size}: {misfit}.")
     logging.basicConfig(level=logging.INFO, format="%(message)s")

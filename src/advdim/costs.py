@@ -22,6 +22,8 @@ PASSES = {
     "aug_l2": 4.0,
     "cross_lipschitz": 30.0,
 }
+# A method of one's own is taken to cost as much as PGD with its usual steps.
+OWN_METHOD_PASSES = 8.5
 MEASURING_PASSES = 3.0
 # Passes per image of an evaluation attack, at its own effort where none is configured; one that
 # looks for the smallest perturbation has no thresholds to repeat itself at.
@@ -41,6 +43,7 @@ ATTACK_STEPS = {
     "autoattack_linf": 100,
     "autoattack_l2": 100,
 }
+OWN_STEPS = 40
 # Members of AutoAttack that each take their steps, for its targets: measured, not counted.
 AUTOATTACK_RUNS = 12
 # What a forward and backward pass of a batch costs on top of its arithmetic, in seconds.
@@ -104,7 +107,7 @@ def training_seconds(config: Config, cell: Cell) -> float:
     if cell.method == "pgd_linf":
         passes = config.methods.pgd_linf.steps + 1.5
     else:
-        passes = PASSES[cell.method]
+        passes = PASSES.get(cell.method, OWN_METHOD_PASSES)
     measured = 1 + sum(settings.measured(epoch) for epoch in range(settings.epochs))
     per_measurement = 2 * min(settings.measurement.images or test, test)
     trained = train * settings.epochs * passes
@@ -122,7 +125,7 @@ def attack_passes(config: Config, cell: Cell, attack: str) -> float:
         passes = ATTACK_PASSES[attack]
     else:
         options = getattr(settings.options, attack)
-        passes = float(options.steps or ATTACK_STEPS[attack])
+        passes = float(getattr(options, "steps", None) or ATTACK_STEPS.get(attack, OWN_STEPS))
         if attack.startswith("autoattack"):
             # A query of the black-box member is a forward pass alone.
             passes = AUTOATTACK_RUNS * passes + (options.queries or 5000) / 2

@@ -7,10 +7,14 @@ import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import pandas as pd
 
-from advdim.config.base import canonical_epsilon
+from advdim import own
+from advdim.config.base import Settings, canonical_epsilon
+from advdim.config.network import AnyNetwork, ModuleNetwork
+from advdim.config.own import OwnCode
 from advdim.config.sweep import Config
 
 IDENTITY = ("dataset", "network", "size", "method", "epsilon", "seed")
@@ -87,9 +91,25 @@ def training_settings(config: Config, cell: Cell) -> str:
         "augmentation": dataset.augmentation.model_dump(mode="json"),
         "network": json.loads(network.architecture()),
         "training": config.training_of(cell.dataset, cell.network).model_dump(mode="json"),
-        "method": getattr(config.methods, cell.method).model_dump(mode="json"),
+        "method": _with_code(getattr(config.methods, cell.method)),
+        **_network_code(network),
     }
     return json.dumps(settings, sort_keys=True)
+
+
+def _with_code(settings: Settings) -> dict[str, Any]:
+    """Return settings as JSON values, with the code where that is the user's own."""
+    values = settings.model_dump(mode="json")
+    if isinstance(settings, OwnCode):
+        values["code"] = own.fingerprint(settings.module)
+    return values
+
+
+def _network_code(network: AnyNetwork) -> dict[str, str]:
+    # Beside the architecture, not in it: that is what a stored network is built from.
+    if not isinstance(network, ModuleNetwork):
+        return {}
+    return {"network_code": own.fingerprint(network.module)}
 
 
 def attacked_cells(config: Config) -> dict[tuple[Cell, str], None]:
@@ -110,7 +130,7 @@ def attack_settings(config: Config, network: str, attack: str) -> str:
     common = config.attacks.model_dump(
         mode="json", exclude={"options", "examples", "epsilon_by_network", "batch_size"}
     )
-    options = getattr(config.attacks.options, attack).model_dump(mode="json")
+    options = _with_code(getattr(config.attacks.options, attack))
     settings = {**common, "epsilon": config.attacks.epsilon_of(network), "options": options}
     return json.dumps(settings, sort_keys=True)
 
@@ -154,7 +174,10 @@ def initialisation_settings(config: Config, experiment: str, network: str) -> st
     measured = settings.model_dump(mode="json", exclude={"figures", "networks"})
     architecture = json.loads(config.networks[network].architecture())
     dampening = [config.networks[network].dampening(size) for size in settings.sizes]
-    return json.dumps({**measured, "network": architecture, "dampening": dampening}, sort_keys=True)
+    code = _network_code(config.networks[network])
+    return json.dumps(
+        {**measured, "network": architecture, "dampening": dampening, **code}, sort_keys=True
+    )
 
 
 def digest(text: str) -> str:

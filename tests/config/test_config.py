@@ -40,7 +40,7 @@ MISTAKES = [
     ("experiments.regularisation.sizes", [16], "holds 16", "2x2 map and head 'linear'"),
     ("networks.maxpool4.pool_after", [1, 2, 3, 4], "holds 8", "layer 4 would pad a 1x1 map"),
     ("networks.maxpool4.dilation", "size/none", "'size/none'", "'size / N'"),
-    ("experiments.dimension.attacks", ["pgd"], "attacks.0' is 'pgd'", "'pgd_linf'"),
+    ("experiments.dimension.attacks", ["pgd_lin"], "attacks.0' is 'pgd_lin'", "'pgd_linf'"),
     ("experiments.regularisation.figures", ["attack_ladder"], "'attack_ladder'", "give 'experi"),
     ("attacks.options.pgd_linf.restart", 2, "pgd_linf.restart' is unknown", "'restarts'"),
     ("attacks.options.fgsm", {"steps": 3}, "'attacks.options.fgsm.steps'", "unknown"),

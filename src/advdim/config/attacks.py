@@ -7,11 +7,19 @@ so that reading a configuration imports none of them; a test compares the two.
 from __future__ import annotations
 
 import typing
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from advdim.config.base import Name, Settings
+from advdim.config.own import OwnAttack, refuse_unknown
 from advdim.config.training import Units
 
 AttackName = Literal[
@@ -64,7 +72,14 @@ class AutoAttackOptions(StepOptions):
 
 
 class AttackOptions(Settings):
-    """The effort of each attack; a result depends on that of its own attack only."""
+    """The effort of each attack; a result depends on that of its own attack only.
+
+    Any other key is the name of an attack of one's own.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, OwnAttack]
+    own: ClassVar[type[OwnAttack]] = OwnAttack
 
     fgsm: OneStepOptions = OneStepOptions()
     gradient_l2: OneStepOptions = OneStepOptions()
@@ -79,11 +94,20 @@ class AttackOptions(Settings):
     autoattack_linf: AutoAttackOptions = AutoAttackOptions()
     autoattack_l2: AutoAttackOptions = AutoAttackOptions()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _known_or_own(cls, value: Any) -> Any:
+        return refuse_unknown(value, "attacks.options", cls.model_fields, "An attack")
+
+    def names(self) -> list[str]:
+        """Return every name that an experiment may list: the known ones, then one's own."""
+        return [*type(self).model_fields, *(self.model_extra or {})]
+
 
 class Examples(Settings):
     """Which perturbed images the figure ``adversarial_examples`` shows."""
 
-    attack: AttackName = "pgd_linf"
+    attack: AttackName | str = "pgd_linf"
     images: PositiveInt = Field(4, description="test images per size")
 
 

@@ -30,6 +30,8 @@ def _sentence(mistake: typing.Any, model: type[BaseModel], prefix: str) -> str:
     location, siblings = _locate(mistake["loc"], model)
     key, value = prefix + ".".join(location), mistake.get("input")
     kind, context = mistake["type"], mistake.get("ctx", {})
+    if isinstance(context.get("error"), ConfigError):
+        return str(context["error"])
     if kind == "extra_forbidden":
         return f"Config key {key!r} is unknown; {nearest(location[-1], siblings)}"
     if kind == "missing":
@@ -64,6 +66,7 @@ def _locate(parts: Iterable[object], model: type[BaseModel]) -> tuple[list[str],
         siblings = {name for m in models for name in m.model_fields}
         fields = [m.model_fields[str(part)] for m in models if str(part) in m.model_fields]
         here = [field.annotation for field in fields]
+        here += [m.own for m in models if not fields and hasattr(m, "own")]
         here += [typing.get_args(container)[-1] for container in containers]
     return location, siblings
 

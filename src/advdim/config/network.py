@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
 
+from advdim import own
 from advdim.config.architectures import (
     FullyConnected,
     Mixer,
@@ -127,7 +127,7 @@ class ModuleNetwork(Network):
     """
 
     kind: Literal["module"]
-    module: str = Field(pattern=r"^[\w.]+:[A-Za-z_]\w*$", description="'package.module:Class'")
+    module: str = Field(pattern=own.PATTERN, description="'package.module:Class'")
     arguments: dict[str, Any] = {}
     initialisation: Literal["own", "he"] = "own"
 
@@ -138,14 +138,16 @@ class ModuleNetwork(Network):
     @field_validator("module")
     @classmethod
     def _importable(cls, value: str) -> str:
-        name = value.split(":")[0]
-        try:
-            found = importlib.util.find_spec(name) is not None
-        except ModuleNotFoundError:
-            found = False
-        if not found:
-            raise ValueError(f"module {name!r} cannot be found on the Python path")
+        own.source_file(value)
         return value
+
+    def fault(self) -> str | None:
+        """Check that the module's file defines the name."""
+        try:
+            own.check(self.module)
+        except own.OwnCodeError as error:
+            return str(error)
+        return None
 
 
 def _kind(value: object) -> str:

@@ -18,6 +18,10 @@ class Network(Settings):
         """Return a sentence that says why images of this edge do not fit, or None."""
         return None
 
+    def fault(self) -> str | None:
+        """Return why the network cannot be built at any size, or None."""
+        return None
+
     def unbounded(self) -> str | None:
         """Return why the network is known to have no lower bounds, or None."""
         return None

@@ -43,11 +43,11 @@ class Experiment(Settings):
         Field(min_length=1, description="a network, or several"),
     ]
     sizes: list[PositiveInt] = Field(min_length=1, description="edges of the images in pixels")
-    methods: list[Method] = Field(
+    methods: list[Method | str] = Field(
         ["pgd_linf"], min_length=1, description="training regularisers, each at every strength"
     )
     epsilons: list[Epsilon] = Field([], description="strengths; 0 is the method 'none'")
-    epsilons_by_method: dict[Method, list[Epsilon]] = Field(
+    epsilons_by_method: dict[Method | str, list[Epsilon]] = Field(
         {}, description="strengths of the methods that have a grid of their own"
     )
     seeds: Annotated[
@@ -58,11 +58,11 @@ class Experiment(Settings):
         ),
         Field(min_length=1, description="seeds, or how many"),
     ] = [0]
-    attacks: list[AttackName] = Field([], description="evaluation attacks on every cell")
+    attacks: list[AttackName | str] = Field([], description="evaluation attacks on every cell")
     bounds: bool = Field(False, description="lower bounds on adversarial perturbations")
     figures: list[str] = Field([], description="figures drawn from this experiment alone")
 
-    def epsilons_of(self, method: Method) -> list[str]:
+    def epsilons_of(self, method: str) -> list[str]:
         """Return the strengths at which this experiment trains a method."""
         return self.epsilons_by_method.get(method, self.epsilons)
 
@@ -149,6 +149,11 @@ class Config(Settings):
             for problem in _initialisation_problems(self, name)
         ]
         problems += [
+            f"Config key 'networks.{name}': {fault}."
+            for name, network in self.networks.items()
+            if (fault := network.fault())
+        ]
+        problems += [
             f"Config key 'attacks.epsilon_by_network' names {name!r}; "
             f"{nearest(name, self.networks)}"
             for name in self.attacks.epsilon_by_network
@@ -156,6 +161,10 @@ class Config(Settings):
         ]
         if not (self.experiments or self.initialisation):
             problems.append("Config keys 'experiments' and 'initialisation' are both empty.")
+        shown, attacks = self.attacks.examples.attack, self.attacks.options.names()
+        if shown not in attacks:
+            found = nearest(shown, attacks)
+            problems.append(f"Config key 'attacks.examples.attack' is {shown!r}; {found}")
         if problems:
             raise ConfigError("\n".join(dict.fromkeys(problems)))
         return self
@@ -188,6 +197,7 @@ def _problems(config: Config, name: str, experiment: Experiment) -> list[str]:
         for figure in experiment.figures
         if figure not in trained
     ]
+    problems += _unknown_names(config, key, experiment)
     problems += [
         f"Config key '{key}.figures' names {figure!r}, which shows attacks; give '{key}.attacks'."
         for figure in experiment.figures
@@ -240,6 +250,21 @@ def _training_problems(config: Config, owner: str, block: AnyDataset | AnyNetwor
     except ValidationError as error:
         return [explain(error, Training, prefix=f"{owner}.training.")]
     return []
+
+
+def _unknown_names(config: Config, key: str, experiment: Experiment) -> list[str]:
+    """Return a sentence for every method and attack that is neither known nor one's own."""
+    methods, attacks = config.methods.names(), config.attacks.options.names()
+    named = [
+        *((f"methods.{k}", name, methods) for k, name in enumerate(experiment.methods)),
+        *((f"epsilons_by_method.{n}", n, methods) for n in experiment.epsilons_by_method),
+        *((f"attacks.{k}", name, attacks) for k, name in enumerate(experiment.attacks)),
+    ]
+    return [
+        f"Config key '{key}.{part}' is {name!r}; {nearest(name, known)}"
+        for part, name, known in named
+        if name not in known
+    ]
 
 
 def _initialisation_problems(config: Config, name: str) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from advdim.config.base import Settings
+from advdim.config.own import OwnMethod, refuse_unknown
 
 Method = Literal["none", "grad_l1", "grad_l2", "aug_linf", "aug_l2", "pgd_linf", "cross_lipschitz"]
 BatchNormMode = Literal["train", "eval"]
@@ -33,7 +34,14 @@ class PgdMethodSettings(Settings):
 
 
 class Methods(Settings):
-    """The settings of each method; a cell depends on those of its own method only."""
+    """The settings of each method; a cell depends on those of its own method only.
+
+    Any other key is the name of a method of one's own.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, OwnMethod]
+    own: ClassVar[type[OwnMethod]] = OwnMethod
 
     none: PenaltySettings = PenaltySettings()
     grad_l1: PenaltySettings = PenaltySettings()
@@ -42,6 +50,15 @@ class Methods(Settings):
     aug_l2: AugmentationMethodSettings = AugmentationMethodSettings()
     pgd_linf: PgdMethodSettings = PgdMethodSettings()
     cross_lipschitz: PenaltySettings = PenaltySettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_or_own(cls, value: Any) -> Any:
+        return refuse_unknown(value, "methods", cls.model_fields, "A method")
+
+    def names(self) -> list[str]:
+        """Return every name that an experiment may list: the known ones, then one's own."""
+        return [*type(self).model_fields, *(self.model_extra or {})]
 
 
 class Measurement(Settings):

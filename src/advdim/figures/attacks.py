@@ -51,7 +51,7 @@ def attack_agreement(tables: Mapping[str, pd.DataFrame], settings: FigureSetting
         on=keys,
         suffixes=("", "_reference"),
     )
-    name = ATTACK_LABELS.get(reference, "the reference attack")
+    name = ATTACK_LABELS[reference]
     axes[2].set_title("every attack")
     axes[2].set_xlabel(f"{LABELS['vulnerability']}\nunder {name}")
     axes[2].set_ylabel(LABELS["vulnerability"])
@@ -76,10 +76,10 @@ def attack_thresholds(tables: Mapping[str, pd.DataFrame], settings: FigureSettin
     strongest dashed; lines are medians over networks.
     """
     rows = _attacked(tables)
-    attacks = _present(rows, ATTACK_COLOURS)
+    attacks = ATTACK_COLOURS.present(rows["attack"])
     figure, axes = panels(2, max(len(attacks), 1), settings)
     for top, below, attack in _columns(axes, attacks):
-        top.set_title(ATTACK_LABELS.get(attack, ""))
+        top.set_title(ATTACK_LABELS[attack])
         for axis, label in ((top, "threshold"), (below, "first_order_strength")):
             axis.set_xlabel(LABELS[label])
             axis.set_ylabel(LABELS["vulnerability"])
@@ -111,7 +111,7 @@ def first_order_damage(tables: Mapping[str, pd.DataFrame], settings: FigureSetti
     attacks = _present(rows, ASCENTS)
     figure, axes = panels(2, max(len(attacks), 1), settings)
     for top, below, attack in _columns(axes, attacks):
-        top.set_title(ATTACK_LABELS.get(attack, ""))
+        top.set_title(ATTACK_LABELS[attack])
         top.set_xlabel(LABELS["threshold"])
         top.set_ylabel("damage / first-order prediction")
         below.set_xlabel(LABELS["first_order"])
@@ -221,7 +221,7 @@ def _attacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def _scatter(axis: Axes, rows: pd.DataFrame, x: pd.Series, line: bool = True) -> None:
     if rows.empty:
         say_empty(axis, "no attacked cell")
-    for attack in _present(rows, ATTACK_COLOURS):
+    for attack in ATTACK_COLOURS.present(rows["attack"]):
         chosen = rows["attack"] == attack
         axis.plot(
             x[chosen], scaled(rows.loc[chosen, "vulnerability"], "vulnerability"),
@@ -233,7 +233,7 @@ def _scatter(axis: Axes, rows: pd.DataFrame, x: pd.Series, line: bool = True) ->
 
 def _reference(rows: pd.DataFrame) -> str:
     """Return PGD, or the first attack where PGD was not run."""
-    present = _present(rows, ATTACK_COLOURS)
+    present = ATTACK_COLOURS.present(rows["attack"])
     return REFERENCE if REFERENCE in present or not present else present[0]
 
 
@@ -269,13 +269,11 @@ def _share_legend(figure: Figure, axes: list[Axes]) -> None:
 
 
 def _attack_legend(figure: Figure, attacks: pd.Series) -> None:
-    there = set(attacks)
     handles = [
         figure.axes[0].plot(
-            [], [], ATTACK_MARKERS[name], ls="-", lw=0.8, ms=4.5, color=colour,
+            [], [], ATTACK_MARKERS[name], ls="-", lw=0.8, ms=4.5, color=ATTACK_COLOURS[name],
             label=ATTACK_LABELS[name], fillstyle="none" if name.endswith("l2") else "full",
         )[0]
-        for name, colour in ATTACK_COLOURS.items()
-        if name in there
+        for name in ATTACK_COLOURS.present(attacks)
     ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)

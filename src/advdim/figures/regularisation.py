@@ -128,9 +128,8 @@ def _legend(figure: Figure, cells: pd.DataFrame) -> None:
     handles = [
         figure.axes[0].plot(
             [], [], METHOD_MARKERS[method], ls="" if method == "none" else "-",
-            color=METHOD_COLOURS[method], ms=4, label=label,
+            color=METHOD_COLOURS[method], ms=4, label=METHOD_LABELS[method],
         )[0]
-        for method, label in METHOD_LABELS.items()
-        if method in set(cells["method"])
+        for method in METHOD_LABELS.present(cells["method"])
     ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib as mpl
 
@@ -23,62 +24,113 @@ from advdim.files import atomic
 
 Colour = tuple[float, float, float]
 _PALETTE = sns.color_palette("colorblind")
-METHOD_COLOURS = {
-    "none": "black",
-    "grad_l1": _PALETTE[0],
-    "grad_l2": _PALETTE[9],
-    "aug_linf": _PALETTE[1],
-    "aug_l2": _PALETTE[8],
-    "pgd_linf": _PALETTE[2],
-    "cross_lipschitz": _PALETTE[4],
-}
-METHOD_MARKERS = {
-    "none": "*",
-    "grad_l1": "o",
-    "grad_l2": "s",
-    "aug_linf": "v",
-    "aug_l2": "^",
-    "pgd_linf": "D",
-    "cross_lipschitz": "X",
-}
-METHOD_LABELS = {
-    "none": "no regularisation",
-    "grad_l1": r"gradient penalty, $\ell_1$",
-    "grad_l2": r"gradient penalty, $\ell_2$",
-    "aug_linf": r"adversarial augmentation, $\ell_\infty$",
-    "aug_l2": r"adversarial augmentation, $\ell_2$",
-    "pgd_linf": r"PGD, $\ell_\infty$",
-    "cross_lipschitz": "cross-Lipschitz",
-}
-ATTACK_COLOURS = {
-    "fgsm": _PALETTE[0],
-    "iterative_linf": _PALETTE[9],
-    "pgd_linf": _PALETTE[2],
-    "deepfool_linf": _PALETTE[1],
-    "autoattack_linf": _PALETTE[3],
-    "gradient_l2": _PALETTE[0],
-    "iterative_l2": _PALETTE[9],
-    "pgd_l2": _PALETTE[2],
-    "deepfool_l2": _PALETTE[1],
-    "ddn_l2": _PALETTE[4],
-    "boundary_l2": _PALETTE[7],
-    "autoattack_l2": _PALETTE[3],
-}
-ATTACK_MARKERS = dict(zip(ATTACK_COLOURS, "ovDPXovDPs^X", strict=True))
-ATTACK_LABELS = {
-    "fgsm": r"FGSM, $\ell_\infty$",
-    "gradient_l2": r"gradient step, $\ell_2$",
-    "iterative_linf": r"iterative, $\ell_\infty$",
-    "iterative_l2": r"iterative, $\ell_2$",
-    "pgd_linf": r"PGD, $\ell_\infty$",
-    "pgd_l2": r"PGD, $\ell_2$",
-    "deepfool_linf": r"DeepFool, $\ell_\infty$",
-    "deepfool_l2": r"DeepFool, $\ell_2$",
-    "ddn_l2": r"DDN, $\ell_2$",
-    "boundary_l2": r"Boundary, $\ell_2$",
-    "autoattack_linf": r"AutoAttack, $\ell_\infty$",
-    "autoattack_l2": r"AutoAttack, $\ell_2$",
-}
+SPARE_COLOURS = [_PALETTE[k] for k in (3, 5, 6, 7)]
+SPARE_MARKERS = "PphdH<>"
+Look = TypeVar("Look")
+
+
+class Looks(dict[str, Look]):
+    """What known names look like, and a fallback for those of one's own, the same everywhere."""
+
+    def __init__(self, known: Mapping[str, Look], spare: Callable[[str], Look]) -> None:
+        super().__init__(known)
+        self.spare = spare
+
+    def __missing__(self, name: str) -> Look:
+        """Return the fallback, which depends on the name alone."""
+        return self.spare(name)
+
+    def present(self, names: Iterable[str]) -> list[str]:
+        """Return those of the names that occur, known ones first and in their order."""
+        there = set(names)
+        return [name for name in self if name in there] + sorted(there - set(self))
+
+
+def _spare_colour(name: str) -> Colour:
+    return SPARE_COLOURS[zlib.crc32(name.encode()) % len(SPARE_COLOURS)]
+
+
+def _spare_marker(name: str) -> str:
+    return SPARE_MARKERS[zlib.crc32(name.encode()) // 7 % len(SPARE_MARKERS)]
+
+
+def _spare_label(name: str) -> str:
+    return name.replace("_", " ")
+
+
+METHOD_COLOURS: Looks[Any] = Looks(
+    {
+        "none": "black",
+        "grad_l1": _PALETTE[0],
+        "grad_l2": _PALETTE[9],
+        "aug_linf": _PALETTE[1],
+        "aug_l2": _PALETTE[8],
+        "pgd_linf": _PALETTE[2],
+        "cross_lipschitz": _PALETTE[4],
+    },
+    _spare_colour,
+)
+METHOD_MARKERS: Looks[str] = Looks(
+    {
+        "none": "*",
+        "grad_l1": "o",
+        "grad_l2": "s",
+        "aug_linf": "v",
+        "aug_l2": "^",
+        "pgd_linf": "D",
+        "cross_lipschitz": "X",
+    },
+    _spare_marker,
+)
+METHOD_LABELS: Looks[str] = Looks(
+    {
+        "none": "no regularisation",
+        "grad_l1": r"gradient penalty, $\ell_1$",
+        "grad_l2": r"gradient penalty, $\ell_2$",
+        "aug_linf": r"adversarial augmentation, $\ell_\infty$",
+        "aug_l2": r"adversarial augmentation, $\ell_2$",
+        "pgd_linf": r"PGD, $\ell_\infty$",
+        "cross_lipschitz": "cross-Lipschitz",
+    },
+    _spare_label,
+)
+ATTACK_COLOURS: Looks[Any] = Looks(
+    {
+        "fgsm": _PALETTE[0],
+        "iterative_linf": _PALETTE[9],
+        "pgd_linf": _PALETTE[2],
+        "deepfool_linf": _PALETTE[1],
+        "autoattack_linf": _PALETTE[3],
+        "gradient_l2": _PALETTE[0],
+        "iterative_l2": _PALETTE[9],
+        "pgd_l2": _PALETTE[2],
+        "deepfool_l2": _PALETTE[1],
+        "ddn_l2": _PALETTE[4],
+        "boundary_l2": _PALETTE[7],
+        "autoattack_l2": _PALETTE[3],
+    },
+    _spare_colour,
+)
+ATTACK_MARKERS: Looks[str] = Looks(
+    dict(zip(ATTACK_COLOURS, "ovDPXovDPs^X", strict=True)), _spare_marker
+)
+ATTACK_LABELS: Looks[str] = Looks(
+    {
+        "fgsm": r"FGSM, $\ell_\infty$",
+        "gradient_l2": r"gradient step, $\ell_2$",
+        "iterative_linf": r"iterative, $\ell_\infty$",
+        "iterative_l2": r"iterative, $\ell_2$",
+        "pgd_linf": r"PGD, $\ell_\infty$",
+        "pgd_l2": r"PGD, $\ell_2$",
+        "deepfool_linf": r"DeepFool, $\ell_\infty$",
+        "deepfool_l2": r"DeepFool, $\ell_2$",
+        "ddn_l2": r"DDN, $\ell_2$",
+        "boundary_l2": r"Boundary, $\ell_2$",
+        "autoattack_linf": r"AutoAttack, $\ell_\infty$",
+        "autoattack_l2": r"AutoAttack, $\ell_2$",
+    },
+    _spare_label,
+)
 LABELS = {
     "grad_l1": r"$\mathbb{E}\,\|\partial_x L\|_1$",
     "grad_l2": r"$\mathbb{E}\,\|\partial_x L\|_2$",

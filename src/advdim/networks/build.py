@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 
+from advdim import own
 from advdim.config.lenet import LenetNetwork
 from advdim.config.network import AnyNetwork, ConvolutionalNetwork, ModuleNetwork
 from advdim.networks.architectures import BUILDERS
@@ -63,11 +63,10 @@ def _own_kind(settings: AnyNetwork, shape: Shape, random: torch.Generator) -> nn
 
 
 def _own_module(settings: ModuleNetwork, shape: Shape, random: torch.Generator) -> nn.Module:
-    module_name, class_name = settings.module.split(":")
     try:
-        constructor = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
-        raise NetworkError(f"Network {settings.module!r} cannot be imported: {error}.") from error
+        constructor = own.imported(settings.module)
+    except own.OwnCodeError as error:
+        raise NetworkError(f"Network {error}.") from error
     try:
         inspect.signature(constructor).bind(**asdict(shape), **settings.arguments)
     except TypeError as error:

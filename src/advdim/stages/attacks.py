@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from advdim.attacks.base import Attack, norms
 from advdim.attacks.evaluate import default_ceiling, evaluate_attack, predict
+from advdim.attacks.own import own_attack
 from advdim.attacks.registry import ATTACKS
 from advdim.config import Config
+from advdim.config.own import OwnAttack
 from advdim.data.batches import Batches
 from advdim.data.pixels import Pixels, load_pixels
 from advdim.networks.build import load_network
@@ -150,9 +152,11 @@ def _examples(
 
 
 def configured_attack(config: Config, name: str) -> Attack:
-    """Return an attack of the registry with the effort that the configuration gives it."""
-    options = getattr(config.attacks.options, name).model_dump(exclude_none=True)
-    return ATTACKS[name].configured(**options)
+    """Return an attack of the registry, or one's own, as the configuration asks for it."""
+    settings = getattr(config.attacks.options, name)
+    if isinstance(settings, OwnAttack):
+        return own_attack(name, settings.norm, settings.module, settings.arguments)
+    return ATTACKS[name].configured(**settings.model_dump(exclude_none=True))
 
 
 def first_inputs(pixels: Pixels, limit: int | None, device: str) -> tuple[Tensor, Tensor]:

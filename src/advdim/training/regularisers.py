@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from advdim import own
 from advdim.perturbations import loss_gradient, norms, one_step, per_sample_loss
 from advdim.perturbations import pgd_linf as pgd_linf_perturbation
 
@@ -187,13 +188,17 @@ REGULARISERS: dict[str, Objective] = {
 
 
 def objective(method: str, settings: Mapping[str, Any]) -> Objective:
-    """Return a method's function with its settings filled in.
+    """Return a method's function, the user's own where it is not known, its settings filled in.
 
     It accepts the stream ``random`` and the network ``crafting``, whether the method needs them or
     not.
     """
-    function = functools.partial(REGULARISERS[method], **settings)
-    accepted = inspect.signature(REGULARISERS[method]).parameters
+    if method in REGULARISERS:
+        plain, arguments = REGULARISERS[method], settings
+    else:
+        plain, arguments = own.imported(settings["module"]), settings["arguments"]
+    function = functools.partial(plain, **arguments)
+    accepted = inspect.signature(plain).parameters
 
     def configured(
         network: nn.Module,
@@ -219,7 +224,7 @@ def first_order_factor(method: str, settings: Mapping[str, Any]) -> float:
     """
     if method == "none":
         return 0.0
-    if method == "cross_lipschitz":
+    if method == "cross_lipschitz" or method not in REGULARISERS:
         return math.nan
     if method != "pgd_linf":
         return 0.5
