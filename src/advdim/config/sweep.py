@@ -23,8 +23,8 @@ from advdim.config.data import TORCHVISION_NAMES, AnyDataset
 from advdim.config.explain import ConfigError, explain, nearest
 from advdim.config.initialisation import InitialisationExperiment
 from advdim.config.network import AnyNetwork
+from advdim.config.problems import experiment_problems, initialisation_problems, merge
 from advdim.config.training import Method, Methods, Training
-from advdim.figures.registry import FIGURES
 
 METHODS: tuple[Method, ...] = typing.get_args(Method)
 
@@ -133,7 +133,7 @@ class Config(Settings):
         """Return the training settings of a cell: the network's win over the dataset's."""
         merged = self.training.model_dump()
         for overrides in (self.datasets[dataset].training, self.networks[network].training):
-            merged = _merge(merged, overrides)
+            merged = merge(merged, overrides)
         return Training.model_validate(merged)
 
     @model_validator(mode="after")
@@ -141,12 +141,12 @@ class Config(Settings):
         problems = [
             problem
             for name, experiment in self.experiments.items()
-            for problem in _problems(self, name, experiment)
+            for problem in experiment_problems(self, name, experiment)
         ]
         problems += [
             problem
             for name in self.initialisation
-            for problem in _initialisation_problems(self, name)
+            for problem in initialisation_problems(self, name)
         ]
         problems += [
             f"Config key 'networks.{name}': {fault}."
@@ -168,126 +168,6 @@ class Config(Settings):
         if problems:
             raise ConfigError("\n".join(dict.fromkeys(problems)))
         return self
-
-
-def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    merged: dict[str, Any] = dict(base)
-    for key, value in overrides.items():
-        old = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(old, Mapping):
-            merged[key] = _merge(old, value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def _problems(config: Config, name: str, experiment: Experiment) -> list[str]:
-    """Return a sentence for whatever in an experiment is known to fail once it runs."""
-    key = f"experiments.{name}"
-    dataset = experiment.dataset
-    if dataset not in config.datasets:
-        return [f"Config key '{key}.dataset' is {dataset!r}; {nearest(dataset, config.datasets)}"]
-    for network in experiment.network:
-        if network not in config.networks:
-            known = nearest(network, config.networks)
-            return [f"Config key '{key}.network' is {network!r}; {known}"]
-    trained = [f for f in FIGURES if "initialisation" not in FIGURES[f].tables]
-    problems = [
-        f"Config key '{key}.figures' names {figure!r}; {nearest(figure, trained)}"
-        for figure in experiment.figures
-        if figure not in trained
-    ]
-    problems += _unknown_names(config, key, experiment)
-    problems += [
-        f"Config key '{key}.figures' names {figure!r}, which shows attacks; give '{key}.attacks'."
-        for figure in experiment.figures
-        if figure in FIGURES and FIGURES[figure].of_attacks and not experiment.attacks
-    ]
-    problems += [
-        f"Config key '{key}.figures' names {figure!r}, which shows lower bounds; give "
-        f"'{key}.bounds: true'."
-        for figure in experiment.figures
-        if figure in FIGURES and FIGURES[figure].of_bounds and not experiment.bounds
-    ]
-    problems += [
-        f"Config key '{key}.bounds' asks for lower bounds of network {network!r}: {reason}."
-        for network in experiment.network
-        if experiment.bounds and (reason := config.networks[network].unbounded())
-    ]
-    for network in experiment.network:
-        problems += _misfits(config, key, network, experiment.sizes)
-        problems += _training_problems(config, f"networks.{network}", config.networks[network])
-    problems += _dataset_problems(config, key, dataset, experiment.sizes)
-    problems += _training_problems(config, f"datasets.{dataset}", config.datasets[dataset])
-    return problems
-
-
-def _misfits(config: Config, key: str, network: str, sizes: list[int]) -> list[str]:
-    return [
-        f"Config key '{key}.sizes' holds {size}, which network {network!r} cannot take: {misfit}."
-        for size in sizes
-        if (misfit := config.networks[network].misfit(size))
-    ]
-
-
-def _dataset_problems(config: Config, key: str, name: str, sizes: list[int]) -> list[str]:
-    dataset = config.datasets[name]
-    edge = dataset.native_edge
-    problems = [
-        f"Config key '{key}.sizes' holds {size}, but dataset {name!r} has "
-        f"{edge}-pixel images: larger sizes must be multiples of {edge}."
-        for size in sizes
-        if edge and size > edge and size % edge
-    ]
-    if missing := dataset.missing():
-        problems.append(f"Config key 'datasets.{name}': {missing}.")
-    return problems
-
-
-def _training_problems(config: Config, owner: str, block: AnyDataset | AnyNetwork) -> list[str]:
-    try:
-        Training.model_validate(_merge(config.training.model_dump(), block.training))
-    except ValidationError as error:
-        return [explain(error, Training, prefix=f"{owner}.training.")]
-    return []
-
-
-def _unknown_names(config: Config, key: str, experiment: Experiment) -> list[str]:
-    """Return a sentence for every method and attack that is neither known nor one's own."""
-    methods, attacks = config.methods.names(), config.attacks.options.names()
-    named = [
-        *((f"methods.{k}", name, methods) for k, name in enumerate(experiment.methods)),
-        *((f"epsilons_by_method.{n}", n, methods) for n in experiment.epsilons_by_method),
-        *((f"attacks.{k}", name, attacks) for k, name in enumerate(experiment.attacks)),
-    ]
-    return [
-        f"Config key '{key}.{part}' is {name!r}; {nearest(name, known)}"
-        for part, name, known in named
-        if name not in known
-    ]
-
-
-def _initialisation_problems(config: Config, name: str) -> list[str]:
-    """Return a sentence for whatever in an experiment at initialisation is known to fail."""
-    key, experiment = f"initialisation.{name}", config.initialisation[name]
-    if name in config.experiments:
-        return [f"Config key '{key}' has the name of an experiment; names must differ."]
-    if experiment.dataset not in config.datasets:
-        found = nearest(experiment.dataset, config.datasets)
-        return [f"Config key '{key}.dataset' is {experiment.dataset!r}; {found}"]
-    untrained = [f for f in FIGURES if FIGURES[f].tables == ("initialisation",)]
-    problems = [
-        f"Config key '{key}.figures' names {figure!r}; {nearest(figure, untrained)}"
-        for figure in experiment.figures
-        if figure not in untrained
-    ]
-    for network in experiment.networks:
-        if network not in config.networks:
-            found = nearest(network, config.networks)
-            problems.append(f"Config key '{key}.networks' names {network!r}; {found}")
-            continue
-        problems += _misfits(config, key, network, experiment.sizes)
-    return problems + _dataset_problems(config, key, experiment.dataset, experiment.sizes)
 
 
 def load(raw: Mapping[str, Any]) -> Config:
