@@ -22,8 +22,8 @@ $(READY): envs/requirements.txt pyproject.toml
 
 demo: $(READY)
 	$(BIN)/snakemake --cores $(CORES)
-	@$(BIN)/snakemake --quiet --report results/report.html
-	@echo "Open results/report.html: claims, figures, settings and how each was made."
+	@$(BIN)/snakemake --quiet --report results/workflow.html
+	@echo "Open results/report.html: claims, figures, networks, settings. How each was made: results/workflow.html."
 
 CONFIG ?= config.yaml
 GPU ?= a100

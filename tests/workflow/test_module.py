@@ -29,7 +29,7 @@ def test_another_workflow_uses_this_one_as_a_module(tmp_path):
     printed = snakemake(tmp_path, *example, "--cores", "2", "most_vulnerable.txt", "advdim_all")
     assert (tmp_path / "most_vulnerable.txt").read_text().startswith("strided4 trained with")
     # The module's own handlers have run, and nothing waits to be claimed.
-    assert "claims in results/advdim/claims.html" in printed
+    assert "Report in results/advdim/report.html" in printed
     assert not (tmp_path / "results/advdim/kept").exists()
     assert not (tmp_path / "results/advdim/batches").exists()
     assert "localrules directive" not in printed

@@ -27,7 +27,7 @@ def test_a_new_sweep_runs_every_stage(finished):
         "examples": 1, "initialisation": 1, **TABLES_AGAIN, **SANDWICH_AGAIN, "table": 4,
         "figure": 7,
     }  # fmt: skip
-    assert "tables in results/tables, claims in results/claims.html." in finished.output.stdout
+    assert "Report in results/report.html, tables in results/tables." in finished.output.stdout
 
 
 def test_an_unchanged_sweep_has_nothing_to_do(finished):

@@ -81,9 +81,7 @@ def write_batches():
 def succeeded():
     forget_batches()
     clear_claimed(CONFIG)
-    print(
-        f"Figures are in {RESULTS}/figures, tables in {RESULTS}/tables, claims in {RESULTS}/claims.html."
-    )
+    print(f"Report in {RESULTS}/report.html, tables in {RESULTS}/tables.")
 
 
 def failed():

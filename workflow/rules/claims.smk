@@ -1,16 +1,11 @@
-# The papers' sentences, judged on the tables; figures are linked from the page, not read.
+# The papers' sentences, judged on the tables.
 
 
 rule claims:
     input:
         [f"{RESULTS}/tables/{table}.parquet" for table in claim_tables()],
     output:
-        table=f"{RESULTS}/tables/claims.parquet",
-        page=report(
-            f"{RESULTS}/claims.html",
-            caption="../report/claims.rst",
-            category="Claims",
-        ),
+        f"{RESULTS}/tables/claims.parquet",
     log:
         f"{RESULTS}/logs/claims.log",
     localrule: True
@@ -21,7 +16,6 @@ rule claims:
         figures=digest(
             str(
                 [
-                    CONFIG.figures.formats,
                     *((name, e.figures) for name, e in CONFIG.experiments.items()),
                     *((name, e.figures) for name, e in CONFIG.initialisation.items()),
                 ]

@@ -6,6 +6,5 @@ with log_to(snakemake.log[0]):
     judge_claims(
         load(snakemake.config),
         dict(zip(snakemake.params.tables, snakemake.input, strict=True)),
-        snakemake.output.table,
-        snakemake.output.page,
+        snakemake.output[0],
     )

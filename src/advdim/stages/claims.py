@@ -9,17 +9,13 @@ import pandas as pd
 
 from advdim.claims import READ_TABLES
 from advdim.claims.base import claim_rows
-from advdim.claims.page import claims_page
 from advdim.claims.registry import CLAIMS
 from advdim.config import Config
-from advdim.files import atomic
 from advdim.tables import TABLES, read_table, write_table
 
 
-def judge_claims(
-    config: Config, table_files: Mapping[str, str | Path], output: str | Path, page: str | Path
-) -> None:
-    """Write the table ``claims`` and the page that shows it.
+def judge_claims(config: Config, table_files: Mapping[str, str | Path], output: str | Path) -> None:
+    """Write the table ``claims``.
 
     Tables that the sweep does not make count as empty: their claims are undecided.
     """
@@ -30,10 +26,6 @@ def judge_claims(
     figures = {name: settings.figures for name, settings in config.experiments.items()}
     figures |= {name: settings.figures for name, settings in config.initialisation.items()}
     write_table(output, "claims", claim_rows(CLAIMS, tables, figures))
-    formats = [name for name in ("png", "svg", "pdf") if name in config.figures.formats]
-    with atomic(page) as temporary:
-        text = claims_page(read_table(output), formats[0] if formats else None)
-        temporary.write_text(text, encoding="utf-8")
 
 
 def _empty(table: str) -> pd.DataFrame:

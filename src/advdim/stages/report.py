@@ -1,0 +1,43 @@
+"""The stage that puts claims, figures, networks and settings into one page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from advdim import __version__
+from advdim.config import Config
+from advdim.files import atomic
+from advdim.provenance import commit, versions
+from advdim.report.page import report_page
+from advdim.tables import TABLES, read_table
+
+
+def write_report(config: Config, table_files: Sequence[str | Path], output: str | Path) -> None:
+    """Write the report from the sweep's tables and figures, which are at their places."""
+    files = {Path(file).stem: file for file in table_files}
+    cells = read_table(files["cells"]) if "cells" in files else _empty("cells")
+    drawn = {name: e.figures for name, e in config.experiments.items()}
+    drawn |= {name: e.figures for name, e in config.initialisation.items()}
+    figures = {
+        (name, figure): [
+            Path(config.results, "figures", name, f"{figure}.{suffix}")
+            for suffix in config.figures.formats
+        ]
+        for name, names in drawn.items()
+        for figure in names
+    }
+    provenance = {
+        "Report by": f"advdim {__version__}, commit {commit()}",
+        "Libraries": ", ".join(f"{k} {v}" for k, v in json.loads(versions()).items()),
+    }
+    page = report_page(config, read_table(files["claims"]), cells, figures, list(files), provenance)
+    with atomic(output) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _empty(table: str) -> pd.DataFrame:
+    return pd.DataFrame({column.name: [] for column in TABLES[table]})
