@@ -48,7 +48,7 @@ def test_deleted_pixels_are_made_again_and_train_nothing_again(workflow):
     assert workflow.counts() == {}
     workflow.config["experiments"]["regularisation"]["epsilons"].append(0.1)
     done = workflow.run("--cores", "2")
-    assert "Figures are in" in done.stdout
+    assert "Report in" in done.stdout
     logs = {path: path.read_text() for path in workflow.results.rglob("logs/train/**/*.log")}
     assert len(logs) == 9
     assert {text.count("training dataset=") for text in logs.values()} == {1}

@@ -16,7 +16,7 @@ ATTACK_TABLES_AGAIN = {"table": 1, "table_attack_summaries": 1, "table_ladder": 
 TABLES_AGAIN = {**ATTACK_TABLES_AGAIN, "table_cells": 1, "table": 3}
 # The ladder shows gradient norms too, so it follows every network.
 CELL_TABLES_AGAIN = {"table_cells": 1, "table": 2, "table_ladder": 1, "claims": 1}
-FIGURES_AGAIN = {"figure": 5}
+FIGURES_AGAIN = {"figure": 5, "report_page": 1}
 # The experiment ``dimension`` has bounds, the others have none.
 SANDWICH_AGAIN = {"table_bounds": 1}
 
@@ -25,7 +25,7 @@ def test_a_new_sweep_runs_every_stage(finished):
     assert finished.first == {
         "pixels": 2, "train_batch": 3, "train": 7, "attack_batch": 2, "attack": 4, "bounds": 4,
         "examples": 1, "initialisation": 1, **TABLES_AGAIN, **SANDWICH_AGAIN, "table": 4,
-        "figure": 7,
+        "figure": 7, "report_page": 1,
     }  # fmt: skip
     assert "Report in results/report.html, tables in results/tables." in finished.output.stdout
 
@@ -106,7 +106,7 @@ def test_a_networks_settings_retrain_its_cells_only(workflow):
 
 def test_style_draws_figures_only(workflow):
     workflow.config["figures"] = {"font_size": 11.0}
-    assert workflow.counts() == {"figure": 7}
+    assert workflow.counts() == {"figure": 7, "report_page": 1}
 
 
 def test_a_figures_code_draws_that_figure_only(finished, tmp_path):
@@ -118,7 +118,7 @@ def test_a_figures_code_draws_that_figure_only(finished, tmp_path):
     module = project / "src/advdim/figures/dimension.py"
     module.write_text(module.read_text() + "\n# edited\n")
     workflow = finished.copy(tmp_path / "copy")
-    assert workflow.counts(project) == {"figure": 1}
+    assert workflow.counts(project) == {"figure": 1, "report_page": 1}
 
 
 def test_touched_code_draws_nothing(finished):
@@ -212,7 +212,7 @@ def test_two_snakemakes_at_once_are_kept_apart(finished, tmp_path):
 def test_an_attack_more_runs_that_attack_only(workflow):
     workflow.config["experiments"]["dimension"]["attacks"].append("pgd_linf")
     assert workflow.counts() == {
-        "attack": 4, **ATTACK_TABLES_AGAIN, **SANDWICH_AGAIN, "figure": 1
+        "attack": 4, **ATTACK_TABLES_AGAIN, **SANDWICH_AGAIN, "figure": 1, "report_page": 1
     }  # fmt: skip
 
 
@@ -230,7 +230,7 @@ def test_an_attacks_settings_run_that_attack_again_and_train_nothing(workflow):
     assert workflow.counts() == {}
     workflow.config["attacks"]["thresholds"] = [0.2]
     assert workflow.counts() == {
-        "attack": 4, "examples": 1, **ATTACK_TABLES_AGAIN, **SANDWICH_AGAIN, "figure": 2
+        "attack": 4, "examples": 1, **ATTACK_TABLES_AGAIN, **SANDWICH_AGAIN, "figure": 2, "report_page": 1
     }  # fmt: skip
 
 
@@ -256,14 +256,26 @@ def test_attacks_are_summarised_per_threshold(finished):
 
 def test_bounds_settings_bound_again_and_nothing_else(workflow):
     workflow.config["bounds"]["largest_fgsm"] = 50
-    assert workflow.counts() == {**SANDWICH_AGAIN, "claims": 1, "figure": 1}
+    assert workflow.counts() == {**SANDWICH_AGAIN, "claims": 1, "figure": 1, "report_page": 1}
     workflow.config["bounds"]["images"] = 4
-    assert workflow.counts() == {"bounds": 4, **SANDWICH_AGAIN, "claims": 1, "figure": 1}
+    assert workflow.counts() == {
+        "bounds": 4,
+        **SANDWICH_AGAIN,
+        "claims": 1,
+        "figure": 1,
+        "report_page": 1,
+    }
 
 
 def test_bounds_on_cells_of_another_experiment_train_and_attack_nothing(workflow):
     workflow.config["experiments"]["regularisation"]["bounds"] = True
-    assert workflow.counts() == {"bounds": 3, **SANDWICH_AGAIN, "claims": 1, "figure": 1}
+    assert workflow.counts() == {
+        "bounds": 3,
+        **SANDWICH_AGAIN,
+        "claims": 1,
+        "figure": 1,
+        "report_page": 1,
+    }
 
 
 def test_every_bounded_image_stands_between_bound_and_attack(finished):

@@ -49,7 +49,7 @@ def _image(files: Sequence[Path], alternative: str) -> str:
     for suffix, kind in TYPES.items():
         if suffix in by_suffix:
             data = base64.b64encode(by_suffix[suffix].read_bytes()).decode()
-            return f'<img alt="{alternative}" loading="lazy" src="data:{kind};base64,{data}">'
+            return f'<img alt="{alternative}" src="data:{kind};base64,{data}">'
     return f"<p>Drawn as {', '.join(file.name for file in files)}, which a page cannot show.</p>"
 
 
