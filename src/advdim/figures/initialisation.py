@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from advdim.config.sweep import FigureSettings
 from advdim.exponents import PREDICTED, exponent, predicted_exponent
@@ -121,6 +122,7 @@ def initialisation_dampening(
     axes[1].set(xlabel="$d$", ylabel=f"{label}, over the prediction")
     for axis in axes:
         axis.set(xscale="log", yscale="log")
+        axis.xaxis.set_minor_formatter(NullFormatter())
     handles, labels = axes[1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", **LEGEND)
     return figure

@@ -40,8 +40,12 @@ def _figure(experiment: str, figure: str, files: Sequence[Path], claims: pd.Data
 {_image(files, f"{title}. {caption}")}
 <figcaption><strong>{title}.</strong> {caption}
 {_verdicts(experiment, figure, claims)}
-<a href="#cells-heading" data-search="{html.escape(experiment)}">Its networks</a></figcaption>
+{_networks(experiment) if "cells" in FIGURES[figure].tables else ""}</figcaption>
 </figure>"""
+
+
+def _networks(experiment: str) -> str:
+    return f'<a href="#cells-heading" data-search="{html.escape(experiment)}">Its networks</a>'
 
 
 def _image(files: Sequence[Path], alternative: str) -> str:
