@@ -40,17 +40,18 @@ test-slurm: $(READY)
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakefmt --check Snakefile workflow examples
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/snakefmt Snakefile workflow
+	$(BIN)/snakefmt Snakefile workflow examples
 
 schema: $(READY)
 	$(BIN)/python -m advdim schema > workflow/schemas/config.schema.json
+	$(BIN)/python -m advdim reference > config/README.md
 
 clean:
 	rm -rf $(VENV) .snakemake results

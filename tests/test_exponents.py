@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from advdim.exponents import exponent
+from advdim.exponents import exponent, predicted_exponent, undampened
 
 
 def power_law(true, seeds, spread, random):
@@ -37,3 +37,18 @@ def test_one_seed_has_an_estimate_and_no_interval():
 def test_one_dimension_has_no_exponent():
     rows = power_law(0.5, 2, 0.0, np.random.default_rng(0)).query("dimension == 64")
     assert np.isnan(exponent(rows).estimate)
+
+
+def test_averages_over_growing_maps_lower_the_predicted_exponent():
+    rows = pd.DataFrame(
+        {"dimension": [64, 256, 1024] * 2, "dampening": [1 / 8, 1 / 16, 1 / 32] * 2}
+    )
+    assert predicted_exponent(rows, 0.5) == pytest.approx(0)
+    assert predicted_exponent(rows.assign(dampening=0.125), 0.5) == pytest.approx(0.5)
+    assert predicted_exponent(rows.assign(dampening=np.nan), 0.5) == 0.5
+
+
+def test_the_reference_is_the_least_dampened_network():
+    rows = pd.DataFrame({"dampening": [0.5, 0.5, 0.125, np.nan], "value": [3.0, 5.0, 9.0, 7.0]})
+    assert undampened(rows, "value") == 8
+    assert np.isnan(undampened(rows[3:], "value"))

@@ -60,6 +60,33 @@ def test_average_pooling_over_a_nodes_divides_gradients_by_its_root(edge):
     assert ratio[0] / ratio[1] == pytest.approx(1 / edge, rel=0.1)
 
 
+POOLED = {"pool": "average", "pool_after": [2, 4]}
+
+
+@pytest.mark.parametrize(
+    ("averaging", "selecting"),
+    [
+        ({**POOLED, "head": "flatten"}, {"strides": [1, 2, 1, 2], "head": "flatten"}),
+        (
+            {"strides": [1, 2, 1, 2], "head": "global_average"},
+            {"strides": [1, 2, 1, 2], "head": "flatten"},
+        ),
+    ],
+)
+def test_the_predicted_dampening_is_what_fresh_networks_show(averaging, selecting):
+    common = {"layers": 4, "width": 48, "padding": "circular", "batch_norm": False}
+    inputs, labels = images(count=16, size=16), torch.zeros(16, dtype=torch.int64)
+    measured, predicted = [], []
+    for settings in (averaging, selecting):
+        network = ConvolutionalNetwork(**common, **settings)
+        fresh = [build(network, Shape(2, 16, 10), stream(seed)).eval() for seed in range(4)]
+        norms_found = [gradient_statistics(n, inputs, labels)["logit_l2"].mean() for n in fresh]
+        measured.append(float(torch.stack(norms_found).mean()))
+        predicted.append(network.dampening(16))
+    assert measured[0] / measured[1] == pytest.approx(predicted[0] / predicted[1], rel=0.2)
+    assert predicted == [0.25, 1.0]
+
+
 def test_breaking_ties_changes_a_max_pools_gradient_and_not_a_linear_maps():
     settings = ConvolutionalNetwork(
         layers=4, width=8, pool="max", pool_after=[2, 4], dilation=4, head="global_max"

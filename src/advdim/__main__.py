@@ -10,8 +10,10 @@ from pathlib import Path
 
 import yaml
 
+from advdim import __version__
 from advdim.config import Config, ConfigError, load, schema
 from advdim.config.explain import nearest
+from advdim.config.reference import reference
 from advdim.costs import GPU_TERAFLOPS
 from advdim.sweep import IDENTITY, Cell, experiments_by_cell
 
@@ -29,9 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="advdim", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"advdim {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
     schema_command = commands.add_parser("schema", help="print the JSON schema of config.yaml")
     schema_command.set_defaults(run=lambda options: print(json.dumps(schema(), indent=1)))
+    reference_command = commands.add_parser("reference", help="print the page config/README.md")
+    reference_command.set_defaults(run=lambda options: print(reference(schema()), end=""))
     check = commands.add_parser("check", help="check a configuration and count its cells")
     check.add_argument("config", nargs="?", default="config.yaml")
     check.set_defaults(run=_check)

@@ -42,3 +42,29 @@ def exponent(rows: pd.DataFrame, confidence: float = 0.95) -> Exponent:
         return Exponent(estimate, np.nan, np.nan)
     half = stats.sem(slopes) * stats.t.ppf((1 + confidence) / 2, len(slopes) - 1)
     return Exponent(estimate, float(estimate - half), float(estimate + half))
+
+
+def undampened(rows: pd.DataFrame, value: str) -> float:
+    """Return the median value of the least dampened networks, over their predicted dampening.
+
+    Times a network's own ``dampening`` it is what Appendix B (ICML 2019) predicts for that network;
+    NaN where no dampening is known.
+    """
+    known = rows.dropna(subset=["dampening"])
+    if known.empty:
+        return float("nan")
+    reference = known[known["dampening"] == known["dampening"].max()]
+    return float((reference[value] / reference["dampening"]).median())
+
+
+def predicted_exponent(rows: pd.DataFrame, law: float) -> float:
+    """Return the law's exponent, less what average pools over maps that grow with d take away.
+
+    ``rows`` have a network's dimension and its predicted dampening, which is fitted by a power
+    law; unknown dampening counts as none.
+    """
+    known = rows.dropna(subset=["dampening"]).drop_duplicates("dimension")
+    if len(known) < 2:
+        return law
+    slope = np.polyfit(np.log(known["dimension"]), np.log(known["dampening"]), 1)[0]
+    return law + float(slope)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -51,15 +52,13 @@ def experiment_cells(config: Config, name: str) -> Iterator[Cell]:
     """Yield the cells of one experiment, each once; strength 0 is the method ``none``."""
     experiment = config.experiments[name]
     seen: set[Cell] = set()
-    for size in experiment.sizes:
+    for network, size in itertools.product(experiment.network, experiment.sizes):
         for method in experiment.methods:
             for epsilon in experiment.epsilons_of(method):
                 trained = "none" if epsilon == "0" else method
                 strength = "0" if trained == "none" else epsilon
                 for seed in experiment.seeds:
-                    cell = Cell(
-                        experiment.dataset, experiment.network, size, trained, strength, seed
-                    )
+                    cell = Cell(experiment.dataset, network, size, trained, strength, seed)
                     if cell not in seen:
                         seen.add(cell)
                         yield cell
@@ -172,10 +171,12 @@ def example_cells(config: Config) -> list[Cell]:
 def initialisation_settings(config: Config, experiment: str, network: str) -> str:
     """Return, as canonical JSON, every setting that a measurement at initialisation depends on."""
     settings = config.initialisation[experiment]
-    measured = settings.model_dump(mode="json", exclude={"figures", "networks", "sizes"})
+    measured = settings.model_dump(mode="json", exclude={"figures", "networks"})
     architecture = json.loads(config.networks[network].architecture())
+    dampening = [config.networks[network].dampening(size) for size in settings.sizes]
     code = _network_code(config.networks[network])
-    return json.dumps({**measured, "network": architecture, **code}, sort_keys=True)
+    measurement = {**measured, "network": architecture, "dampening": dampening, **code}
+    return json.dumps(measurement, sort_keys=True)
 
 
 def digest(text: str) -> str:

@@ -50,6 +50,7 @@ IDENTITY_COLUMNS = (
     Column("epsilon", REAL, "normalised units", "regularisation strength epsilon_inf"),
     Column("seed", WHOLE, "", "seed of the cell's random streams"),
 )
+CELL_KEYS = [column.name for column in IDENTITY_COLUMNS]
 MEASURE_COLUMNS = (
     Column("accuracy", REAL, "fraction", "share of correct predictions, before attack"),
     Column("loss", REAL, "nats", "mean cross-entropy"),
@@ -83,6 +84,13 @@ RUN_COLUMNS = (
     Column("experiments", listed(TEXT), "", "experiments that use the cell"),
     Column("status", TEXT, "", "done, diverged or failed"),
     Column("dimension", WHOLE, "", "d = channels * size * size"),
+    Column(
+        "dampening",
+        REAL,
+        "",
+        "predicted factor of average pools on the input gradient at initialisation: 1/sqrt(a) for "
+        "each over a nodes; null: unknown",
+    ),
     Column("first_order_factor", REAL, "", "of epsilon_p E||dL/dx||_q in the training objective"),
     Column("attack_epsilon", REAL, "normalised units", "l-inf threshold of the test attack"),
     Column("epochs", WHOLE, "", "epochs trained"),
@@ -227,6 +235,7 @@ INITIALISATION_COLUMNS = (
         "loss or logit, then l1, l2 or mean (absolute coordinate) of its input gradient; "
         "_untied: ties of equal pixels broken by noise",
     ),
+    Column("dampening", REAL, "", "predicted factor of the network's average pools; null: unknown"),
     Column("value", REAL, "per normalised unit", "mean over the test images measured"),
 )
 QUANTILES = {"median": 0.5, "q10": 0.1, "q90": 0.9}

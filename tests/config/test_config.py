@@ -7,6 +7,7 @@ import yaml
 from advdim.config import ConfigError, load, schema
 from advdim.config.base import canonical_epsilon
 from advdim.config.network import ConvolutionalNetwork
+from advdim.sweep import experiment_cells
 
 ROOT = Path(__file__).parents[2]
 PRESETS = [ROOT / "config.yaml", *sorted((ROOT / "workflow/presets").glob("*.yaml"))]
@@ -94,7 +95,10 @@ def test_one_spelling_per_epsilon(spelled, canonical):
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.name)
-def test_every_preset_is_valid(preset, monkeypatch):
+def test_every_preset_is_valid(preset, monkeypatch, tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / "data/photographs" / split).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
     load(yaml.safe_load(preset.read_text()))
 
 
@@ -125,3 +129,17 @@ def test_network_overrides_win_over_dataset_overrides(raw_config):
     training = load(raw_config).training_of("digits", "maxpool4")
     assert (training.epochs, training.batch_size) == (9, 8)
     assert (training.measurement.steps, training.measurement.images) == (4, 16)
+
+
+def test_an_experiment_may_name_several_networks(raw_config):
+    raw_config["networks"]["other"] = {"kind": "fully_connected"}
+    raw_config["experiments"]["regularisation"]["network"] = ["strided4", "other"]
+    cells = list(experiment_cells(load(raw_config), "regularisation"))
+    assert {cell.network for cell in cells} == {"strided4", "other"}
+    assert len(cells) == 2 * 3
+
+
+def test_each_of_several_networks_must_be_known(raw_config):
+    raw_config["experiments"]["regularisation"]["network"] = ["strided4", "strided5"]
+    with pytest.raises(ConfigError, match=r"'experiments\.regularisation\.network' is 'strided5'"):
+        load(raw_config)

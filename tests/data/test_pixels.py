@@ -4,9 +4,9 @@ import torch
 
 from advdim.config.data import Augmentation, DigitsDataset
 from advdim.data.batches import Batches, augment
+from advdim.data.errors import DataError
 from advdim.data.pixels import load_pixels, prepare, save_pixels
 from advdim.data.resize import replicate, shrink
-from advdim.data.sources import DataError
 from advdim.streams import stream
 
 
@@ -40,8 +40,8 @@ def test_oblong_images_are_resized_by_the_short_edge_and_cropped():
 def test_native_size_is_the_identity(digits):
     from sklearn.datasets import load_digits
 
-    pixels, resizing = prepare(digits, "digits", 8)
-    assert (resizing, pixels.factor) == ("identity", 1)
+    pixels, account = prepare(digits, "digits", 8)
+    assert (account["resizing"], pixels.factor) == ("identity", 1)
     levels = np.rint(load_digits().images * 255 / 16).astype(np.uint8)
     known = {image.tobytes() for image in levels}
     assert all(image[0].numpy().tobytes() in known for image in pixels.images["train"])
@@ -49,8 +49,8 @@ def test_native_size_is_the_identity(digits):
 
 def test_larger_sizes_keep_the_small_pixels_and_the_same_split(digits):
     small, _ = prepare(digits, "digits", 8)
-    large, resizing = prepare(digits, "digits", 32)
-    assert (resizing, large.factor, large.size, large.dimension) == (
+    large, account = prepare(digits, "digits", 32)
+    assert (account["resizing"], large.factor, large.size, large.dimension) == (
         "replication by 4",
         4,
         32,
@@ -62,8 +62,8 @@ def test_larger_sizes_keep_the_small_pixels_and_the_same_split(digits):
 
 
 def test_smaller_sizes_average(digits):
-    pixels, resizing = prepare(digits, "digits", 4)
-    assert (resizing, pixels.size, pixels.factor) == ("area averaging by 2", 4, 1)
+    pixels, account = prepare(digits, "digits", 4)
+    assert (account["resizing"], pixels.size, pixels.factor) == ("area averaging by 2", 4, 1)
 
 
 def test_splits_do_not_overlap(digits):

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from advdim.config.data import FolderDataset, ParquetDataset, TorchvisionDataset
+from advdim.data.errors import DataError
 from advdim.data.pixels import prepare
-from advdim.data.sources import DataError, open_source
+from advdim.data.sources import open_source
 
 
 def images(count: int, edge: int = 6, channels: int = 3) -> np.ndarray:
@@ -96,8 +97,8 @@ def test_folders(tmp_path):
             folder.mkdir(parents=True)
             for index, array in enumerate(images(count, edge=9)):
                 Image.fromarray(array).save(folder / f"{index}.png")
-    pixels, resizing = prepare(FolderDataset(source="folder", root=tmp_path), "mine", 3)
-    assert resizing == "area averaging by 3"
+    pixels, account = prepare(FolderDataset(source="folder", root=tmp_path), "mine", 3)
+    assert account["resizing"] == "area averaging by 3"
     assert pixels.class_names == ["cat", "dog"]
     assert pixels.images["train"].shape[1:] == (3, 3, 3)
     assert sum(map(len, pixels.labels.values())) == 16

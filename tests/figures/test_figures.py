@@ -1,3 +1,4 @@
+import functools
 import importlib
 import itertools
 
@@ -12,7 +13,8 @@ from advdim.config.sweep import METHODS, FigureSettings
 from advdim.config.training import Methods
 from advdim.exponents import PREDICTED
 from advdim.figures import style
-from advdim.figures.dimension import smoothed
+from advdim.figures.dimension import best_strengths, smoothed
+from advdim.figures.dynamics import stopped_early, train_test_gaps
 from advdim.figures.registry import FIGURES
 from advdim.stages.figures import _of_experiment
 from advdim.summaries import ladder
@@ -21,6 +23,12 @@ from advdim.training.regularisers import first_order_factor
 
 
 def synthetic_tables(status="done"):
+    """Return a fresh copy of the invented tables."""
+    return {name: table.copy() for name, table in invented_tables(status).items()}
+
+
+@functools.cache
+def invented_tables(status):
     """Cells in which the gradient norm is sqrt(d) / (1 + 100 epsilon) exactly."""
     epochs, cells = [], []
     grid = itertools.product(METHODS[1:], (0.0, 0.001, 0.01, 0.1), (8, 16, 32), (0, 1))
@@ -35,14 +43,15 @@ def synthetic_tables(status="done"):
         measures = {column.name: 0.5 for column in MEASURE_COLUMNS}
         measures |= {
             "grad_l1": norm, "grad_l1_untied": 2 * norm, "grad_l2": norm / 10,
-            "vulnerability": norm / 40, "accuracy": 0.9 - epsilon,
+            "vulnerability": norm / 40, "accuracy": 0.9 - epsilon, "damage": 0.004 * 2 * norm,
+            "adversarial_accuracy": 0.4 - epsilon,
         }  # fmt: skip
         rows = [
             {
                 **identity, "epoch": epoch, "split": split, "summarised": epoch > 0,
                 **{k: v * (1 + 0.01 * epoch) for k, v in measures.items()},
             }
-            for epoch in range(6)
+            for epoch in range(-1, 5)
             for split in ("train", "test")
         ]  # fmt: skip
         epochs += rows
@@ -50,6 +59,7 @@ def synthetic_tables(status="done"):
         cells.append(
             {
                 **identity, "status": status, "dimension": size**2, "experiments": ["e"],
+                "dampening": 0.5, "attack_epsilon": 0.004,
                 "first_order_factor": factor if epsilon else 0.0, **summarise(pd.DataFrame(rows)),
             }
         )  # fmt: skip
@@ -80,7 +90,7 @@ def initialisation_table():
     rows = [
         {
             "experiment": "e", "dataset": "d", "network": network, "size": size, "seed": seed,
-            "dimension": size**2, "statistic": statistic + suffix,
+            "dimension": size**2, "statistic": statistic + suffix, "dampening": 1.0,
             "value": (1 + seed) * size ** (2 * PREDICTED[statistic]),
         }
         for network, size, seed, statistic, suffix in grid
@@ -309,3 +319,87 @@ def test_the_theorem_figure_shows_the_predicted_slopes():
         slopes = [np.polyfit(*np.log(np.asarray(line.get_data(), float)), 1)[0] for line in lines]
         assert np.allclose(slopes, predicted)
         assert len(slopes) == 3
+
+
+def test_curves_over_epochs_are_medians_over_seeds():
+    tables = synthetic_tables()
+    axes = draw("training_curves", tables).axes
+    (first, *_) = [line for line in axes[0].lines if len(line.get_xdata())]
+    np.testing.assert_array_equal(first.get_xdata(), np.arange(5))
+    np.testing.assert_allclose(first.get_ydata(), 100 - 90 * (1 + 0.01 * np.arange(5)))
+    strengths = {axis.get_title() for axis in axes[:3]}
+    assert strengths == {"usual training", r"PGD $\epsilon$ = 0.01", r"PGD $\epsilon$ = 0.1"}
+
+
+def test_a_size_has_its_colour_whatever_is_missing_in_a_panel():
+    tables = synthetic_tables()
+    epochs = tables["epochs"]
+    tables["epochs"] = epochs[(epochs["epsilon"] == 0) | (epochs["size"] > 8)]
+    left, _, right = draw("training_curves", tables).axes[:3]
+    colours = [
+        [line.get_color() for line in axis.lines if len(line.get_xdata())][-2:]
+        for axis in (left, right)
+    ]
+    assert colours[0] == colours[1]
+
+
+def test_early_stopping_compares_the_lowest_test_loss_with_the_last_epoch():
+    tables = synthetic_tables()
+    epochs = tables["epochs"]
+    epochs["loss"] = (epochs["epoch"] - 2.0) ** 2
+    stopped = stopped_early(epochs)
+    assert len(stopped) == len(tables["cells"])
+    assert set(stopped["epoch_best"]) == {2}
+    assert set(stopped["epoch_last"]) == {4}
+    np.testing.assert_allclose(
+        stopped["vulnerability_best"] / stopped["vulnerability_last"], 1.02 / 1.04
+    )
+
+
+def test_the_gap_is_test_less_train():
+    tables = synthetic_tables()
+    epochs = tables["epochs"].merge(tables["cells"][["size", "dimension"]].drop_duplicates())
+    epochs.loc[epochs["split"] == "train", "grad_l1_untied"] -= epochs["size"]
+    gaps = train_test_gaps(epochs)
+    assert len(gaps) == len(epochs) / 2
+    np.testing.assert_allclose(gaps["gap"], gaps["size"])
+
+
+def test_the_prediction_of_the_pooling_figure_is_the_reference_dampened():
+    tables = synthetic_tables()
+    cells, epochs = tables["cells"], tables["epochs"]
+    keep = (cells["method"] == "none") & (cells["size"] == 8)
+    strided = cells[keep].assign(network="strided", dampening=1.0)
+    average = cells[keep].assign(network="average", dampening=0.25)
+    tables["cells"] = pd.concat([strided, average])
+    plain = epochs[(epochs["method"] == "none") & (epochs["size"] == 8)]
+    tables["epochs"] = pd.concat([plain.assign(network=n) for n in ("strided", "average")])
+    dashes = [
+        line for line in draw("pooling", tables).axes[0].lines if line.get_linestyle() == "--"
+    ]
+    at = sorted(line.get_ydata()[0] for line in dashes)
+    np.testing.assert_allclose(at, [0.25 * 16 * 0.99, 16 * 0.99])
+
+
+def test_measured_dampening_lies_on_the_diagonal_where_theory_holds():
+    tables = synthetic_tables()
+    rows = tables["initialisation"]
+    rows["dampening"] = np.where(rows["network"] == "a", 1.0, 0.5)
+    rows["value"] = rows["dampening"]
+    against, ratio = draw("initialisation_dampening", tables).axes
+    for line in against.lines[:-1]:
+        np.testing.assert_allclose(line.get_xdata(), line.get_ydata())
+    for line in ratio.lines:
+        np.testing.assert_allclose(line.get_ydata(), 1.0)
+
+
+def test_the_best_strength_of_each_size():
+    rows = pd.DataFrame(
+        {
+            "size": [8, 8, 8, 16, 16], "epsilon": [0.0, 0.1, 0.1, 0.0, 0.1],
+            "adversarial_accuracy": [0.5, 0.6, 0.8, 0.9, 0.1],
+        }
+    )  # fmt: skip
+    best = best_strengths(rows)
+    assert best[["size", "epsilon"]].drop_duplicates().to_numpy().tolist() == [[8, 0.1], [16, 0.0]]
+    assert len(best) == 3

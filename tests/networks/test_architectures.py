@@ -54,3 +54,18 @@ def test_orthogonal_rows_have_the_gain_of_relu():
 def test_images_that_do_not_divide_into_patches_misfit(kind):
     assert "4 patches" in settings_of(kind).misfit(18)
     assert settings_of(kind).misfit(16) is None
+
+
+def test_the_predicted_dampening_follows_the_average_that_a_network_ends_in():
+    for size in (16, 32, 64):
+        assert settings_of("residual").dampening(size) == 2 / size
+        assert settings_of("residual", head="global_max").dampening(size) == 1
+        assert settings_of("mixer").dampening(size) == 1 / 4
+        assert settings_of("fully_connected").dampening(size) == 1
+
+
+def test_a_residual_network_can_end_in_its_largest_values():
+    network = build(settings_of("residual", head="global_max"), Shape(3, 16, 5), stream(1)).eval()
+    inputs = torch.randn(2, 3, 16, 16, generator=stream("inputs"))
+    features = network[:-3](inputs)
+    assert torch.allclose(network(inputs), network[-1](features.amax((2, 3))), atol=1e-6)

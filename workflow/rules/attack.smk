@@ -35,6 +35,7 @@ rule attack:
     log:
         f"{RESULTS}/logs/claims/attack/{CELLS.wildcard_pattern}/{{attack}}.log",
     retries: 0
+    localrule: True
     conda:
         "../../envs/advdim.yaml"
     params:

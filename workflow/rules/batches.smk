@@ -78,6 +78,30 @@ def write_batches():
             path.write_text(batch.to_json())
 
 
+def succeeded():
+    forget_batches()
+    clear_claimed(CONFIG)
+    print(
+        f"Figures are in {RESULTS}/figures, tables in {RESULTS}/tables, claims in {RESULTS}/claims.html."
+    )
+
+
+def failed():
+    forget_batches()
+    clear_claimed(CONFIG)
+    print(report_failures(CONFIG, workflow.overwrite_configfiles))
+
+
+def run_along(**handlers):
+    """Run functions before the workflow's own handlers, which may be defined above."""
+
+    def both(first, second):
+        return lambda log: (first(), second(log))
+
+    for name, function in handlers.items():
+        setattr(workflow, name, both(function, getattr(workflow, name)))
+
+
 def marker(stage, name="{batch}"):
     return f"{RESULTS}/batches/{stage}/{name}.done"
 

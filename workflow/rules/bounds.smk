@@ -34,6 +34,7 @@ rule table_bounds:
         summaries=f"{RESULTS}/tables/bound_summaries.parquet",
     log:
         f"{RESULTS}/logs/tables/bounds.log",
+    localrule: True
     conda:
         "../../envs/advdim.yaml"
     params:

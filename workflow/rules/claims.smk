@@ -13,6 +13,7 @@ rule claims:
         ),
     log:
         f"{RESULTS}/logs/claims.log",
+    localrule: True
     conda:
         "../../envs/advdim.yaml"
     params:

@@ -84,23 +84,25 @@ def example_files(name):
 
 
 def initialisation_files():
-    """The measurements of every network, never trained, at every size."""
+    """The measurements of every network, never trained."""
     return [
-        f"{RESULTS}/initialisation/experiment={name}/network={network}/size={size}.parquet"
+        f"{RESULTS}/initialisation/experiment={name}/network={network}.parquet"
         for name, experiment in CONFIG.initialisation.items()
         for network in experiment.networks
+    ]
+
+
+def initialisation_pixels(name):
+    """The pixels that fresh networks are measured on, per size."""
+    experiment = CONFIG.initialisation[name]
+    return [
+        f"{RESULTS}/pixels/dataset={experiment.dataset}/size={size}.safetensors"
         for size in experiment.sizes
     ]
 
 
-def initialisation_pixels(name, size):
-    """The pixels that fresh networks are measured on."""
-    dataset = CONFIG.initialisation[name].dataset
-    return f"{RESULTS}/pixels/dataset={dataset}/size={size}.safetensors"
-
-
 def table_files():
-    tables = ["cells", "epochs", "samples"]
+    tables = ["cells", "epochs", "samples"] if CONFIG.experiments else []
     tables += ["attacks", "attack_summaries", "ladder"] if attack_files() else []
     tables += ["examples"] if EXAMPLE_CELLS else []
     tables += ["bounds", "bound_summaries"] if bound_files() else []

@@ -10,7 +10,8 @@ rule pixels:
         f"{RESULTS}/logs/pixels/dataset={{dataset}}/size={{size}}.log",
     conda:
         "../../envs/advdim.yaml"
-    threads: 1
+    # Decoding takes its time; the result does not depend on the threads.
+    threads: lambda wildcards: 4 if CONFIG.datasets[wildcards.dataset].decoded else 1
     resources:
         mem_mb=4000,
         runtime=60,

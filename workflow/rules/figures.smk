@@ -20,6 +20,7 @@ rule figure:
         ),
     log:
         f"{RESULTS}/logs/figures/{{experiment}}/{{figure}}.log",
+    localrule: True
     conda:
         "../../envs/advdim.yaml"
     params:
@@ -27,7 +28,9 @@ rule figure:
         style=CONFIG.figures.canonical(),
         caption=lambda wildcards: CAPTIONS[wildcards.figure],
         code=lambda wildcards: source_hash(
-            "figures/style.py", f"figures/{FIGURES[wildcards.figure].module}.py"
+            "figures/style.py",
+            "exponents.py",
+            f"figures/{FIGURES[wildcards.figure].module}.py",
         ),
     script:
         "../scripts/figure.py"

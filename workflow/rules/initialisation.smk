@@ -1,13 +1,13 @@
-# Fresh networks, never trained: one job per (experiment, network, size) for all its seeds.
+# Fresh networks, never trained: one job per (experiment, network) for all sizes and seeds.
 
 
 rule initialisation:
     input:
-        lambda wildcards: initialisation_pixels(wildcards.experiment, wildcards.size),
+        lambda wildcards: initialisation_pixels(wildcards.experiment),
     output:
-        f"{RESULTS}/initialisation/experiment={{experiment}}/network={{network}}/size={{size}}.parquet",
+        f"{RESULTS}/initialisation/experiment={{experiment}}/network={{network}}.parquet",
     log:
-        f"{RESULTS}/logs/initialisation/experiment={{experiment}}/network={{network}}/size={{size}}.log",
+        f"{RESULTS}/logs/initialisation/experiment={{experiment}}/network={{network}}.log",
     conda:
         "../../envs/advdim.yaml"
     threads: CONFIG.threads

@@ -9,6 +9,7 @@ rule table_cells:
         f"{RESULTS}/tables/cells.parquet",
     log:
         f"{RESULTS}/logs/tables/cells.log",
+    localrule: True
     conda:
         "../../envs/advdim.yaml"
     params:
@@ -16,7 +17,15 @@ rule table_cells:
             str(
                 [
                     # Which cells an experiment holds, not what is made of them.
-                    (name, e.model_dump_json(exclude={"attacks", "bounds", "figures"}))
+                    (
+                        name,
+                        e.model_dump_json(exclude={"attacks", "bounds", "figures"}),
+                        [
+                            CONFIG.networks[network].dampening(size)
+                            for network in e.network
+                            for size in e.sizes
+                        ],
+                    )
                     for name, e in CONFIG.experiments.items()
                 ]
             )
@@ -42,6 +51,7 @@ rule table:
         f"{RESULTS}/logs/tables/{{table}}.log",
     wildcard_constraints:
         table="epochs|samples|attacks|initialisation",
+    localrule: True
     conda:
         "../../envs/advdim.yaml"
     script:
@@ -55,6 +65,7 @@ rule table_attack_summaries:
         f"{RESULTS}/tables/attack_summaries.parquet",
     log:
         f"{RESULTS}/logs/tables/attack_summaries.log",
+    localrule: True
     conda:
         "../../envs/advdim.yaml"
     params:
@@ -71,6 +82,7 @@ rule table_ladder:
         f"{RESULTS}/tables/ladder.parquet",
     log:
         f"{RESULTS}/logs/tables/ladder.log",
+    localrule: True
     conda:
         "../../envs/advdim.yaml"
     params:

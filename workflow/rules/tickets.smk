@@ -8,3 +8,4 @@ rule ticket:
         temp(touch(ticket("{stage}", "{item}"))),
     wildcard_constraints:
         item="dataset=.+",
+    localrule: True

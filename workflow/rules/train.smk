@@ -34,6 +34,7 @@ rule train:
     log:
         f"{RESULTS}/logs/claims/train/{CELLS.wildcard_pattern}.log",
     retries: 0
+    localrule: True
     conda:
         "../../envs/advdim.yaml"
     params:

@@ -7,6 +7,6 @@ with log_to(snakemake.log[0]):
         load(snakemake.config),
         snakemake.wildcards.experiment,
         snakemake.wildcards.network,
-        snakemake.input[0],
+        snakemake.input,
         snakemake.output[0],
     )

@@ -8,4 +8,5 @@ with log_to(snakemake.log[0]):
         snakemake.wildcards.dataset,
         int(snakemake.wildcards.size),
         snakemake.output[0],
+        snakemake.threads,
     )

@@ -1,4 +1,4 @@
-"""Claims of ICML 2019, Section 4.2 and Figures 2, 8, 10 and 12: the input dimension."""
+"""Claims of ICML 2019, Section 4.2, Figure 2: the input dimension."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from advdim.claims.base import Claim, Select, Tables
-from advdim.claims.rows import KEYS, epochs, last_epochs, undefended
+from advdim.claims.rows import last_epochs, undefended
 from advdim.claims.statistics import (
     exponent,
     linearity,
@@ -66,58 +66,6 @@ def _lemma_2(rows: pd.DataFrame) -> float:
     """Return the median of damage / epsilon over the l1-norm of the gradient at the image."""
     ratio = rows["damage"] / rows["attack_epsilon"] / rows["grad_l1"]
     return float(ratio.replace([np.inf, -np.inf], np.nan).median())
-
-
-def _overfitting(tables: Tables, experiment: str) -> pd.DataFrame:
-    """Return, per undefended cell, how measures at its lowest test loss differ from the last.
-
-    Cells whose test loss is lowest in the last epoch say nothing on what comes after.
-    """
-    rows = undefended(epochs(tables, experiment))
-    rows = rows[(rows["split"] == "test") & (rows["epoch"] >= 0)]
-    found = []
-    for identity, group in rows.groupby(KEYS):
-        group = group.sort_values("epoch")
-        best, last = group.iloc[int(group["loss"].argmin())], group.iloc[-1]
-        later = last["epoch"] > best["epoch"]
-        found.append(
-            {
-                **dict(zip(KEYS, identity, strict=True)),
-                "loss_rise": last["loss"] - best["loss"],
-                "error_change": best["accuracy"] - last["accuracy"] if later else math.nan,
-                "early_share": best["vulnerability"] / last["vulnerability"]
-                if later and last["vulnerability"] > 0
-                else math.nan,
-            }
-        )
-    return pd.DataFrame(found)
-
-
-def _gaps(tables: Tables, experiment: str) -> pd.DataFrame:
-    """Return test and train gradient norms of the last epochs of usual training, and their gap."""
-    rows = undefended(epochs(tables, experiment))
-    rows = rows[rows["summarised"]]
-    wide = rows.pivot_table(
-        index=[*KEYS, "dimension", "epoch"], columns="split", values="grad_l1_untied"
-    ).reset_index()
-    if wide.empty:
-        return wide
-    return wide.assign(gap=wide["test"] - wide["train"], ratio=wide["test"] / wide["train"])
-
-
-def _vulnerability_follows_loss(rows: pd.DataFrame) -> float:
-    """Return the median, over networks, of the rank correlation of damage and test loss."""
-    found = [
-        rank_correlation(group["damage"], group["loss"])
-        for _, group in rows.groupby(["size", "seed"])
-    ]
-    known = [value for value in found if math.isfinite(value)]
-    return float(np.median(known)) if known else math.nan
-
-
-def _undefended_curve(tables: Tables, experiment: str) -> pd.DataFrame:
-    rows = undefended(epochs(tables, experiment))
-    return rows[(rows["split"] == "test") & (rows["epoch"] >= 0)]
 
 
 def _claim(
@@ -228,53 +176,5 @@ CLAIMS = (
         "median of damage / epsilon over the l1-norm of the gradient at the image",
         0.85, 1.15,
         last_epochs, _lemma_2, strata=("dimension", "epsilon"),
-    ),
-    _claim(
-        "vulnerability_follows_the_loss",
-        "Over the epochs the damage follows the test cross-entropy.",
-        "Appendix, Figure 8",
-        "median over networks of the rank correlation of damage and test loss over epochs",
-        0.5, 1,
-        _undefended_curve, _vulnerability_follows_loss,
-    ),
-    _claim(
-        "loss_rises_again",
-        "The test cross-entropy rises late in training.",
-        "Appendix, Figure 8c",
-        "rise of the test loss from its minimum to the last epoch, in nats",
-        0.01, math.inf,
-        _overfitting, lambda rows: float(rows["loss_rise"].median()), units=(), strata=(),
-    ),
-    _claim(
-        "error_keeps_falling",
-        "The test error keeps falling where the cross-entropy rises.",
-        "Appendix, Figure 8a",
-        "change of the test error from the minimum of the test loss to the last epoch",
-        -1, 0,
-        _overfitting, lambda rows: float(rows["error_change"].median()), units=(), strata=(),
-    ),
-    _claim(
-        "early_stopping_defends",
-        "Stopping at the lowest test cross-entropy lowers the vulnerability.",
-        "Appendix, Figure 10",
-        "vulnerability at the lowest test loss over that of the last epoch",
-        0, 0.95,
-        _overfitting, lambda rows: float(rows["early_share"].median()), units=(), strata=(),
-    ),
-    _claim(
-        "test_gradients_exceed_train",
-        "After training, gradients are larger on test images than on training images.",
-        "Appendix, Figure 12",
-        "median ratio of test and train gradient norms, ties broken",
-        1.05, math.inf,
-        _gaps, lambda rows: float(rows["ratio"].median()) if len(rows) else math.nan,
-    ),
-    _claim(
-        "gap_grows_with_dimension",
-        "The gap between test and train gradient norms grows like sqrt(d).",
-        "Appendix, Figure 12",
-        "exponent of the gap in d",
-        0.35, 0.65,
-        _gaps, lambda rows: exponent(rows, "gap"),
     ),
 )  # fmt: skip

@@ -36,6 +36,15 @@ class Residual(_Described):
     widths: list[PositiveInt] = Field([16, 32, 64], min_length=1, description="one per stage")
     blocks: PositiveInt = Field(1, description="blocks per stage")
     batch_norm: bool = True
+    head: Literal["global_average", "global_max"] = "global_average"
+
+    def dampening(self, size: int) -> float:
+        """Return one over the edge of the map that the head averages; later stages halve it."""
+        if self.head == "global_max":
+            return 1.0
+        for _ in self.widths[1:]:
+            size = (size + 1) // 2
+        return 1 / size
 
     def misfit(self, size: int) -> str | None:
         """Return None: every size fits."""
@@ -46,6 +55,10 @@ class _Patched(_Described):
     patches: PositiveInt = Field(8, description="patches per side, whatever the size")
     layers: PositiveInt = 2
     width: PositiveInt = 64
+
+    def dampening(self, size: int) -> float:
+        """Return one over the root of the number of tokens, which are averaged."""
+        return 1 / self.patches
 
     def misfit(self, size: int) -> str | None:
         """Check that the image divides into the patches."""

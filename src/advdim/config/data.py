@@ -48,6 +48,11 @@ class Dataset(Settings):
     training: dict[str, Any] = Field({}, description="training settings that differ here")
 
     @property
+    def decoded(self) -> bool:
+        """Tell whether images have to be decoded, which takes time and can fail."""
+        return False
+
+    @property
     def native_edge(self) -> int | None:
         """The edge of the original images in pixels, or None where only the data tell."""
         return None
@@ -134,6 +139,8 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str | Path) else value
 
 
+Corrupt = Literal["refuse", "skip"]
+CORRUPT: Corrupt = Field("refuse", description="what to do with images that cannot be decoded")
 Files = Annotated[list[Path], BeforeValidator(_as_list), Field(min_length=1)]
 
 
@@ -146,6 +153,12 @@ class ParquetDataset(Dataset):
     image_column: str = "image"
     label_column: str = "label"
     native_size: PositiveInt | None = Field(None, description="edge of the images, if all alike")
+    corrupt: Corrupt = CORRUPT
+
+    @property
+    def decoded(self) -> bool:
+        """They are files of images."""
+        return True
 
     @property
     def native_edge(self) -> int | None:
@@ -176,13 +189,36 @@ class ParquetDataset(Dataset):
 
 
 class FolderDataset(Dataset):
-    """A folder of images, ``split/class/file``."""
+    """Photographs in folders, ``split/class/file``; or as text files list them."""
 
     source: Literal["folder"]
     root: Path
     train: str = "train"
     test: str = "test"
-    native_size: PositiveInt | None = Field(None, description="edge of the images, if all alike")
+    native_size: PositiveInt | None = Field(
+        None, description="bring every image to this square first: short edge, then centre crop"
+    )
+    classes: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
+        {}, description="classes made of one or several folders; other folders are left out"
+    )
+    lists: Path | None = Field(
+        None, description="folder of SPLIT/CLASS.txt, each with paths relative to root"
+    )
+    overlaps: Literal["refuse", "drop", "keep"] = Field(
+        "refuse", description="of images in train and test, or in several classes"
+    )
+    corrupt: Corrupt = CORRUPT
+
+    @property
+    def decoded(self) -> bool:
+        """They are files of images."""
+        return True
+
+    @model_validator(mode="after")
+    def _one_way_to_name_classes(self) -> FolderDataset:
+        if self.classes and self.lists:
+            raise ValueError("give classes or lists, not both")
+        return self
 
     @property
     def native_edge(self) -> int | None:
@@ -191,21 +227,64 @@ class FolderDataset(Dataset):
 
     def missing(self) -> str | None:
         """Name the first folder that is not there."""
+        root = self.lists if self.lists else self.root
+        key = "lists" if self.lists else "root"
         for split in (self.train, self.test):
-            if not (self.root.expanduser() / split).is_dir():
-                return f"root {str(self.root)!r} has no folder {split!r}"
+            folder = root.expanduser() / split
+            if not folder.is_dir():
+                return f"{key} {str(root)!r} has no folder {split!r}"
+            for name, members in self.classes.items():
+                for member in members:
+                    if not (folder / member).is_dir():
+                        return f"classes.{name} names {member!r}, which {str(folder)!r} has not"
         return None
 
     def stored_images(self) -> tuple[int, int]:
-        """Return the numbers of files in class folders."""
+        """Return the numbers of files in class folders, or of lines in the lists."""
+        train, test = map(self._count, (self.train, self.test))
+        return train, test
+
+    def _count(self, split: str) -> int:
+        if self.lists:
+            files = (self.lists.expanduser() / split).glob("*.txt")
+            return sum(len(file.read_text().splitlines()) for file in files)
+        members = [m for group in self.classes.values() for m in group] or ["*"]
+        folder = self.root.expanduser() / split
+        return sum(path.is_file() for member in members for path in folder.glob(f"{member}/*"))
+
+    def files(self) -> list[str]:
+        """Return the lists; photographs are too many for the dependency graph."""
+        if not self.lists:
+            return []
+        folders = (self.lists.expanduser() / split for split in (self.train, self.test))
+        return [str(file) for folder in folders for file in sorted(folder.glob("*.txt"))]
+
+
+class PhotographsDataset(Dataset):
+    """Tiles of the two photographs that ship with scikit-learn: which one is a tile from?"""
+
+    source: Literal["photographs"]
+    native_size: PositiveInt = Field(64, le=160, description="edge of the tiles")
+    stride: PositiveInt = Field(16, description="pixels between two tiles")
+    test_fraction: float = Field(0.3, ge=0.25, le=0.75, description="right part of each photograph")
+
+    @property
+    def native_edge(self) -> int:
+        """As stated in the settings."""
+        return self.native_size
+
+    def stored_images(self) -> tuple[int, int]:
+        """Return the numbers of tiles of the two photographs of 640 x 427 pixels."""
+        border = round(640 * (1 - self.test_fraction))
+        rows = (427 - self.native_size) // self.stride + 1
         train, test = (
-            sum(path.is_file() for path in (self.root.expanduser() / split).glob("*/*"))
-            for split in (self.train, self.test)
+            2 * rows * ((width - self.native_size) // self.stride + 1)
+            for width in (border, 640 - border)
         )
         return train, test
 
 
 AnyDataset = Annotated[
-    DigitsDataset | TorchvisionDataset | ParquetDataset | FolderDataset,
+    DigitsDataset | TorchvisionDataset | ParquetDataset | FolderDataset | PhotographsDataset,
     Field(discriminator="source"),
 ]

@@ -17,7 +17,10 @@ class InitialisationExperiment(Settings):
     sizes: list[PositiveInt] = Field(min_length=1)
     seeds: Annotated[
         list[NonNegativeInt],
-        BeforeValidator(lambda value: list(range(value)) if isinstance(value, int) else value),
+        BeforeValidator(
+            lambda value: list(range(value)) if isinstance(value, int) else value,
+            json_schema_input_type=PositiveInt | list[NonNegativeInt],
+        ),
         Field(min_length=1, description="seeds, or how many"),
     ] = [0]
     images: PositiveInt = Field(64, description="test images measured")

@@ -36,7 +36,9 @@ class ConvolutionalNetwork(Network):
     dilation: int | str = Field(1, description="a number of pixels, or 'size / 32'")
     padding: Literal["reflect", "zeros", "circular"] = "reflect"
     batch_norm: bool = True
-    head: Literal["linear", "global_max", "global_average"] = "linear"
+    head: Literal["linear", "flatten", "global_max", "global_average"] = Field(
+        "linear", description="linear needs a 1x1 map at the end; flatten takes a map of any size"
+    )
     initialisation: Scheme = "he"
 
     def architecture(self) -> str:
@@ -95,6 +97,12 @@ class ConvolutionalNetwork(Network):
                 edge //= 2
         return edge
 
+    def dampening(self, size: int) -> float:
+        """Return 1/2 per 2x2 average pool, and one over the last edge for a global average."""
+        pools = len(self.pool_after) if self.pool == "average" else 0
+        head = self.final_edge(size) if self.head == "global_average" else 1
+        return 0.5**pools / head
+
     def misfit(self, size: int) -> str | None:
         """Check that the dilation divides, that pads and pools fit, and that the head does."""
         if isinstance(self.dilation, str):
@@ -122,6 +130,10 @@ class ModuleNetwork(Network):
     module: str = Field(pattern=own.PATTERN, description="'package.module:Class'")
     arguments: dict[str, Any] = {}
     initialisation: Literal["own", "he"] = "own"
+
+    def dampening(self, size: int) -> float | None:
+        """Return None: nothing is known of what the module does."""
+        return None
 
     @field_validator("module")
     @classmethod

@@ -26,6 +26,14 @@ class Network(Settings):
         """Return why the network is known to have no lower bounds, or None."""
         return None
 
+    def dampening(self, size: int) -> float | None:
+        """Return the factor of average pools on the input gradient at initialisation, or None.
+
+        Averaging over a nodes instead of selecting one divides gradients by sqrt(a) (preprint
+        arXiv:1802.01421v1, Section 3; ICML 2019, Appendix B).
+        """
+        return 1.0
+
     def architecture(self) -> str:
         """Return, as canonical JSON, what the network's function depends on."""
         return self.canonical(exclude={"training"})

@@ -29,25 +29,38 @@ from advdim.figures.registry import FIGURES
 METHODS: tuple[Method, ...] = typing.get_args(Method)
 
 
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
 class Experiment(Settings):
     """A named subset of cells: the product of its lists, and the figures drawn from it."""
 
-    dataset: str
-    network: str
-    sizes: list[PositiveInt] = Field(min_length=1)
-    methods: list[Method | str] = Field(["pgd_linf"], min_length=1)
+    dataset: str = Field(description="one of datasets")
+    network: Annotated[
+        list[str],
+        BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
+        Field(min_length=1, description="a network, or several"),
+    ]
+    sizes: list[PositiveInt] = Field(min_length=1, description="edges of the images in pixels")
+    methods: list[Method | str] = Field(
+        ["pgd_linf"], min_length=1, description="training regularisers, each at every strength"
+    )
     epsilons: list[Epsilon] = Field([], description="strengths; 0 is the method 'none'")
     epsilons_by_method: dict[Method | str, list[Epsilon]] = Field(
         {}, description="strengths of the methods that have a grid of their own"
     )
     seeds: Annotated[
         list[NonNegativeInt],
-        BeforeValidator(lambda value: list(range(value)) if isinstance(value, int) else value),
+        BeforeValidator(
+            lambda value: list(range(value)) if isinstance(value, int) else value,
+            json_schema_input_type=PositiveInt | list[NonNegativeInt],
+        ),
         Field(min_length=1, description="seeds, or how many"),
     ] = [0]
     attacks: list[AttackName | str] = Field([], description="evaluation attacks on every cell")
     bounds: bool = Field(False, description="lower bounds on adversarial perturbations")
-    figures: list[str] = []
+    figures: list[str] = Field([], description="figures drawn from this experiment alone")
 
     def epsilons_of(self, method: str) -> list[str]:
         """Return the strengths at which this experiment trains a method."""
@@ -85,8 +98,10 @@ def _default_torchvision_name(datasets: object) -> object:
 class Config(Settings):
     """Everything that a sweep is made of."""
 
-    results: str = "results"
-    device: typing.Literal["auto", "cpu", "cuda"] = "auto"
+    results: str = Field("results", description="folder of everything that the sweep makes")
+    device: typing.Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto: the GPU where there is one"
+    )
     threads: PositiveInt = Field(1, description="processor threads of one cell's training")
     multiply_adds_per_second: float = Field(
         1e10, gt=0, description="rate of one worker, from which a scheduler's time limits follow"
@@ -106,7 +121,9 @@ class Config(Settings):
     methods: Methods = Methods()
     attacks: Attacks = Attacks()
     bounds: Bounds = Bounds()
-    experiments: dict[Name, Experiment] = Field(min_length=1)
+    experiments: dict[Name, Experiment] = Field(
+        {}, description="which networks are trained, how they are attacked, what is drawn"
+    )
     initialisation: dict[Name, InitialisationExperiment] = Field(
         {}, description="experiments on fresh networks, without training"
     )
@@ -146,6 +163,8 @@ class Config(Settings):
         if shown not in attacks:
             found = nearest(shown, attacks)
             problems.append(f"Config key 'attacks.examples.attack' is {shown!r}; {found}")
+        if not (self.experiments or self.initialisation):
+            problems.append("Config keys 'experiments' and 'initialisation' are both empty.")
         if problems:
             raise ConfigError("\n".join(dict.fromkeys(problems)))
         return self
@@ -165,11 +184,13 @@ def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
 def _problems(config: Config, name: str, experiment: Experiment) -> list[str]:
     """Return a sentence for whatever in an experiment is known to fail once it runs."""
     key = f"experiments.{name}"
-    for block, known in (("dataset", config.datasets), ("network", config.networks)):
-        chosen = getattr(experiment, block)
-        if chosen not in known:
-            return [f"Config key '{key}.{block}' is {chosen!r}; {nearest(chosen, known)}"]
-    dataset, network = config.datasets[experiment.dataset], config.networks[experiment.network]
+    dataset = experiment.dataset
+    if dataset not in config.datasets:
+        return [f"Config key '{key}.dataset' is {dataset!r}; {nearest(dataset, config.datasets)}"]
+    for network in experiment.network:
+        if network not in config.networks:
+            known = nearest(network, config.networks)
+            return [f"Config key '{key}.network' is {network!r}; {known}"]
     trained = [f for f in FIGURES if "initialisation" not in FIGURES[f].tables]
     problems = [
         f"Config key '{key}.figures' names {figure!r}; {nearest(figure, trained)}"
@@ -188,31 +209,16 @@ def _problems(config: Config, name: str, experiment: Experiment) -> list[str]:
         for figure in experiment.figures
         if figure in FIGURES and FIGURES[figure].of_bounds and not experiment.bounds
     ]
-    if experiment.bounds and (reason := network.unbounded()):
-        problems.append(
-            f"Config key '{key}.bounds' asks for lower bounds of network "
-            f"{experiment.network!r}: {reason}."
-        )
-    for size in experiment.sizes:
-        if misfit := network.misfit(size):
-            problems.append(
-                f"Config key '{key}.sizes' holds {size}, which network "
-                f"{experiment.network!r} cannot take: {misfit}."
-            )
-        edge = dataset.native_edge
-        if edge and size > edge and size % edge:
-            problems.append(
-                f"Config key '{key}.sizes' holds {size}, but dataset {experiment.dataset!r} has "
-                f"{edge}-pixel images: larger sizes must be multiples of {edge}."
-            )
-    if missing := dataset.missing():
-        problems.append(f"Config key 'datasets.{experiment.dataset}': {missing}.")
-    for owner in (f"datasets.{experiment.dataset}", f"networks.{experiment.network}"):
-        overrides = (dataset if owner.startswith("datasets") else network).training
-        try:
-            Training.model_validate(_merge(config.training.model_dump(), overrides))
-        except ValidationError as error:
-            problems.append(explain(error, Training, prefix=f"{owner}.training."))
+    problems += [
+        f"Config key '{key}.bounds' asks for lower bounds of network {network!r}: {reason}."
+        for network in experiment.network
+        if experiment.bounds and (reason := config.networks[network].unbounded())
+    ]
+    for network in experiment.network:
+        problems += _misfits(config, key, network, experiment.sizes)
+        problems += _training_problems(config, f"networks.{network}", config.networks[network])
+    problems += _dataset_problems(config, key, dataset, experiment.sizes)
+    problems += _training_problems(config, f"datasets.{dataset}", config.datasets[dataset])
     return problems
 
 
@@ -231,6 +237,36 @@ def _unknown_names(config: Config, key: str, experiment: Experiment) -> list[str
     ]
 
 
+def _misfits(config: Config, key: str, network: str, sizes: list[int]) -> list[str]:
+    return [
+        f"Config key '{key}.sizes' holds {size}, which network {network!r} cannot take: {misfit}."
+        for size in sizes
+        if (misfit := config.networks[network].misfit(size))
+    ]
+
+
+def _dataset_problems(config: Config, key: str, name: str, sizes: list[int]) -> list[str]:
+    dataset = config.datasets[name]
+    edge = dataset.native_edge
+    problems = [
+        f"Config key '{key}.sizes' holds {size}, but dataset {name!r} has "
+        f"{edge}-pixel images: larger sizes must be multiples of {edge}."
+        for size in sizes
+        if edge and size > edge and size % edge
+    ]
+    if missing := dataset.missing():
+        problems.append(f"Config key 'datasets.{name}': {missing}.")
+    return problems
+
+
+def _training_problems(config: Config, owner: str, block: AnyDataset | AnyNetwork) -> list[str]:
+    try:
+        Training.model_validate(_merge(config.training.model_dump(), block.training))
+    except ValidationError as error:
+        return [explain(error, Training, prefix=f"{owner}.training.")]
+    return []
+
+
 def _initialisation_problems(config: Config, name: str) -> list[str]:
     """Return a sentence for whatever in an experiment at initialisation is known to fail."""
     key, experiment = f"initialisation.{name}", config.initialisation[name]
@@ -245,28 +281,13 @@ def _initialisation_problems(config: Config, name: str) -> list[str]:
         for figure in experiment.figures
         if figure not in untrained
     ]
-    dataset = config.datasets[experiment.dataset]
-    edge = dataset.native_edge
-    problems += [
-        f"Config key '{key}.sizes' holds {size}, but dataset {experiment.dataset!r} has "
-        f"{edge}-pixel images: larger sizes must be multiples of {edge}."
-        for size in experiment.sizes
-        if edge and size > edge and size % edge
-    ]
     for network in experiment.networks:
         if network not in config.networks:
             found = nearest(network, config.networks)
             problems.append(f"Config key '{key}.networks' names {network!r}; {found}")
             continue
-        for size in experiment.sizes:
-            if misfit := config.networks[network].misfit(size):
-                problems.append(
-                    f"Config key '{key}.sizes' holds {size}, which network {network!r} "
-                    f"cannot take: {misfit}."
-                )
-    if missing := dataset.missing():
-        problems.append(f"Config key 'datasets.{experiment.dataset}': {missing}.")
-    return problems
+        problems += _misfits(config, key, network, experiment.sizes)
+    return problems + _dataset_problems(config, key, experiment.dataset, experiment.sizes)
 
 
 def load(raw: Mapping[str, Any]) -> Config:

@@ -9,10 +9,13 @@ import numpy as np
 import torch
 
 from advdim.config.data import AnyDataset
-from advdim.data.resize import replicate, replication_factor, shrink
-from advdim.data.sources import DataError, Images, open_source
+from advdim.data.decoding import Decoder
+from advdim.data.errors import DataError
+from advdim.data.images import Images
+from advdim.data.resize import replicate, replication_factor
+from advdim.data.sources import open_source
 from advdim.streams import stream_seed
-from advdim.tensor_files import DamagedFileError, read_tensors, write_tensors
+from advdim.tensor_files import DamagedFileError, read_tensors, stream_tensors
 from advdim.units import Normalisation
 
 SPLITS = ("train", "validation", "test")
@@ -57,12 +60,26 @@ class Pixels:
         return Pixels(images, self.labels, self.class_names, self.normalisation, 1, edge)
 
 
-def prepare(dataset: AnyDataset, name: str, size: int) -> tuple[Pixels, str]:
-    """Decode, choose, resize and split a dataset; return its pixels and what the resizing was.
+def prepare(
+    dataset: AnyDataset, name: str, size: int, threads: int = 1, scratch: Path | None = None
+) -> tuple[Pixels, dict[str, object]]:
+    """Decode, choose, resize and split a dataset; return its pixels and an account of it.
 
-    The choice of images and the validation split depend on the dataset's name alone, so they are
-    the same at every size and for every cell.
+    The account says what the resizing was and which images were left out. The choice of images
+    and the validation split depend on the dataset's name alone, so they are the same at every size
+    and for every cell. Large arrays live in nameless files in ``scratch``. Raises DataError.
     """
+    try:
+        return _prepare(dataset, name, size, threads, scratch)
+    except DataError as error:
+        if name in str(error):
+            raise
+        raise DataError(f"Dataset {name!r}: {error}") from error
+
+
+def _prepare(
+    dataset: AnyDataset, name: str, size: int, threads: int, scratch: Path | None
+) -> tuple[Pixels, dict[str, object]]:
     sources = open_source(dataset)
     chosen = {
         "train": _subset(name, "train", sources["train"], dataset.train_images),
@@ -76,7 +93,8 @@ def prepare(dataset: AnyDataset, name: str, size: int) -> tuple[Pixels, str]:
         "validation": chosen["train"][:held_out],
         "test": chosen["test"],
     }
-    first = sources["train"][0].shape
+    skip = getattr(dataset, "corrupt", "refuse") == "skip"
+    first = _first_shape(sources["train"], skip)
     square = first[1] == first[2]
     factor = (replication_factor(first[1], size) if square else None) or 1
     if factor == 1 and size > min(first[1:]):
@@ -85,10 +103,12 @@ def prepare(dataset: AnyDataset, name: str, size: int) -> tuple[Pixels, str]:
             "multiple, and only whole multiples can be reached by copying pixels."
         )
     images, labels = {}, {}
+    decoder = Decoder(size // factor, skip, threads, scratch)
     for split, indices in rows.items():
         source = sources["test" if split == "test" else "train"]
-        images[split] = _stack(name, source, indices, size // factor)
-        labels[split] = torch.from_numpy(source.labels[indices])
+        stacked, kept = decoder.stack(source, indices)
+        images[split] = torch.from_numpy(stacked)
+        labels[split] = torch.from_numpy(source.labels[kept])
     normalisation = (
         Normalisation(dataset.normalisation.mean, dataset.normalisation.std)
         if dataset.normalisation
@@ -101,7 +121,21 @@ def prepare(dataset: AnyDataset, name: str, size: int) -> tuple[Pixels, str]:
             f"per statistic, but the images have {channels} channels."
         )
     pixels = Pixels(images, labels, sources["train"].class_names, normalisation, factor)
-    return pixels, _describe_resizing(first, size, factor)
+    account: dict[str, object] = {"resizing": _describe_resizing(first, size, factor)}
+    if decoder.skipped:
+        account |= {"skipped": len(decoder.skipped), "skipped_first": decoder.skipped[:20]}
+    return pixels, account
+
+
+def _first_shape(images: Images, skip: bool) -> tuple[int, ...]:
+    """Return the shape of the first image that can be decoded."""
+    for index in range(len(images)):
+        try:
+            return images[index].shape
+        except DataError:
+            if not skip:
+                raise
+    raise DataError("no training image can be decoded.")
 
 
 def _subset(name: str, split: str, images: Images, limit: int | None) -> np.ndarray:
@@ -110,23 +144,19 @@ def _subset(name: str, split: str, images: Images, limit: int | None) -> np.ndar
     return random.permutation(len(images))[:limit]
 
 
-def _stack(name: str, source: Images, indices: np.ndarray, edge: int) -> torch.Tensor:
-    first = shrink(source[int(indices[0])], edge)
-    stacked = np.empty((len(indices), first.shape[0], edge, edge), dtype=np.uint8)
-    for row, index in enumerate(indices):
-        try:
-            stacked[row] = shrink(source[int(index)], edge)
-        except DataError as error:
-            raise DataError(f"Dataset {name!r}, image {index}: {error}") from error
-    return torch.from_numpy(stacked)
-
-
 def _measured_normalisation(images: torch.Tensor) -> Normalisation:
+    """Return mean and standard deviation per channel, from the exact counts of the 256 levels."""
+    levels = torch.arange(256, dtype=torch.float64) / 255
     mean, std = [], []
-    for channel in images.unbind(1):
-        values = channel.double() / 255
-        mean.append(round(float(values.mean()), 4))
-        std.append(max(round(float(values.std()), 4), 1e-4))
+    for channel in range(images.shape[1]):
+        counts = torch.zeros(256, dtype=torch.float64)
+        for part in images.split(1024):
+            counts += torch.bincount(part[:, channel].flatten(), minlength=256)
+        share = counts / counts.sum()
+        average = float(share @ levels)
+        variance = float(share @ (levels - average) ** 2)
+        mean.append(round(average, 4))
+        std.append(max(round(variance**0.5, 4), 1e-4))
     return Normalisation(tuple(mean), tuple(std))
 
 
@@ -142,7 +172,7 @@ def _describe_resizing(original: tuple[int, ...], size: int, factor: int) -> str
 
 
 def save_pixels(path: str | Path, pixels: Pixels, provenance: dict[str, object]) -> None:
-    """Write the pixels atomically, with class names and provenance in the metadata."""
+    """Write the pixels atomically, piece by piece; class names and provenance as metadata."""
     tensors = {f"{split}.images": t for split, t in pixels.images.items()}
     tensors |= {f"{split}.labels": t for split, t in pixels.labels.items()}
     description = {
@@ -152,7 +182,7 @@ def save_pixels(path: str | Path, pixels: Pixels, provenance: dict[str, object])
         "pixel_edge": pixels.pixel_edge,
         "provenance": provenance,
     }
-    write_tensors(path, tensors, description)
+    stream_tensors(path, tensors, description)
 
 
 def load_pixels(path: str | Path) -> Pixels:

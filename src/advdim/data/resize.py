@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from advdim.data.sources import DataError
+from advdim.data.errors import DataError
 from advdim.data.torchvision_import import torchvision
 
 
@@ -36,10 +36,22 @@ def shrink(image: np.ndarray, size: int) -> np.ndarray:
         raise DataError(f"An image of {width}x{height} pixels cannot be enlarged to {size}.")
     if height == width == size:
         return image
-    pixels = torch.from_numpy(np.ascontiguousarray(image))
     if height == width and height % size == 0:
+        pixels = torch.from_numpy(np.ascontiguousarray(image))
         averaged = F.avg_pool2d(pixels[None].double(), height // size)[0]
         return averaged.round().to(torch.uint8).numpy()
+    return to_square(image, size)
+
+
+def to_square(image: np.ndarray, size: int) -> np.ndarray:
+    """Bring the short edge of a uint8 image (C, H, W) to ``size``, then crop at the centre.
+
+    Antialiased bilinear interpolation, upwards where the image is smaller.
+    """
+    if image.shape[1] == image.shape[2] == size:
+        return image
     functional = torchvision("transforms.v2.functional")
+    # A copy, since Pillow's memory is read-only.
+    pixels = torch.from_numpy(np.array(image, order="C"))
     resized = functional.resize(pixels, [size], antialias=True)
     return functional.center_crop(resized, [size, size]).numpy()

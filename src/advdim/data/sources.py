@@ -4,81 +4,27 @@ from __future__ import annotations
 
 import io
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from advdim.config.data import (
     AnyDataset,
     DigitsDataset,
     FolderDataset,
     ParquetDataset,
+    PhotographsDataset,
     TorchvisionDataset,
 )
+from advdim.data.encoded import EncodedImages
+from advdim.data.errors import DataError
+from advdim.data.folders import list_photographs
+from advdim.data.images import ArrayImages, Images
 from advdim.data.torchvision_import import torchvision
 
 SPLITS = ("train", "test")
-
-
-class DataError(ValueError):
-    """A dataset cannot be used; the message names the file and what is wrong with it."""
-
-
-class Images(ABC):
-    """One split: labels in memory, images decoded one at a time as uint8 (C, H, W)."""
-
-    labels: np.ndarray
-    class_names: list[str]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @abstractmethod
-    def __getitem__(self, index: int) -> np.ndarray:
-        """Return image ``index`` as uint8 of shape (channels, height, width)."""
-
-
-class ArrayImages(Images):
-    """Images that are in memory already, uint8 of shape (N, C, H, W)."""
-
-    def __init__(self, pixels: np.ndarray, labels: np.ndarray, class_names: list[str]) -> None:
-        self.pixels = pixels
-        self.labels = np.asarray(labels, dtype=np.int64)
-        self.class_names = class_names
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        return self.pixels[index]
-
-
-class EncodedImages(Images):
-    """Images in files or byte strings; ``open_image`` gives a readable source for an index."""
-
-    def __init__(
-        self,
-        open_image: Callable[[int], Any],
-        names: Callable[[int], str],
-        labels: np.ndarray,
-        class_names: list[str],
-    ) -> None:
-        self.open_image = open_image
-        self.names = names
-        self.labels = np.asarray(labels, dtype=np.int64)
-        self.class_names = class_names
-        self.mode: str | None = None
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        try:
-            with Image.open(self.open_image(index)) as image:
-                # The first image decides for all: one channel only where it is grey.
-                self.mode = self.mode or ("L" if image.mode in {"1", "L", "I;16"} else "RGB")
-                array = np.asarray(image.convert(self.mode))
-        except OSError as error:
-            raise DataError(f"Image {self.names(index)} cannot be decoded: {error}.") from error
-        return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
 
 
 def open_source(dataset: AnyDataset) -> dict[str, Images]:
@@ -91,6 +37,7 @@ def open_source(dataset: AnyDataset) -> dict[str, Images]:
         TorchvisionDataset: _torchvision,
         ParquetDataset: _parquet,
         FolderDataset: _folder,
+        PhotographsDataset: _photographs,
     }
     splits = openers[type(dataset)](dataset)
     for name, images in splits.items():
@@ -184,16 +131,42 @@ def _parquet_class_names(schema: Any, label_column: str, labels: np.ndarray) -> 
 
 
 def _folder(dataset: FolderDataset) -> dict[str, Images]:
-    image_folder = torchvision("datasets").ImageFolder
+    listing, names = list_photographs(dataset)
     splits: dict[str, Images] = {}
-    for split in SPLITS:
-        root = dataset.root.expanduser() / getattr(dataset, split)
-        try:
-            data = image_folder(root)
-        except FileNotFoundError as error:
-            raise DataError(f"Image folder {str(root)!r}: {error}") from error
-        files = [path for path, _ in data.samples]
+    for split, samples in listing.items():
+        files = [path for path, _ in samples]
+        labels = np.array([label for _, label in samples])
         splits[split] = EncodedImages(
-            files.__getitem__, files.__getitem__, np.asarray(data.targets), data.classes
+            files.__getitem__, files.__getitem__, labels, names, dataset.native_size
         )
     return splits
+
+
+def _photographs(dataset: PhotographsDataset) -> dict[str, Images]:
+    from sklearn.datasets import load_sample_images
+
+    sample = load_sample_images()
+    names = [Path(name).stem for name in sample.filenames]
+    tiles: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
+    labels: dict[str, list[int]] = {split: [] for split in SPLITS}
+    for number, photograph in enumerate(sample.images):
+        border = round(photograph.shape[1] * (1 - dataset.test_fraction))
+        # Cut before tiling: no test tile shares a pixel with a training tile.
+        halves = {"train": photograph[:, :border], "test": photograph[:, border:]}
+        for split, half in halves.items():
+            cut = _tiles(half.transpose(2, 0, 1), dataset.native_edge, dataset.stride)
+            tiles[split] += cut
+            labels[split] += [number] * len(cut)
+    return {
+        split: ArrayImages(np.stack(tiles[split]), np.array(labels[split]), names)
+        for split in SPLITS
+    }
+
+
+def _tiles(image: np.ndarray, edge: int, stride: int) -> list[np.ndarray]:
+    _, height, width = image.shape
+    return [
+        image[:, top : top + edge, left : left + edge]
+        for top in range(0, height - edge + 1, stride)
+        for left in range(0, width - edge + 1, stride)
+    ]

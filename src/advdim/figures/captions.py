@@ -24,6 +24,55 @@ CAPTIONS: dict[str, str] = {
         "to 90th percentile over the last epochs. The gradient is shown with ties of copied pixels "
         "broken and at the image itself, with the share of its coordinates that are not zero."
     ),
+    "usual_training": (
+        "Preprint, Figure 1, and ICML 2019, Appendix, Figures 5 and 6. The papers: after usual "
+        "training, vulnerability and gradient norm grow linearly in the square root of the input "
+        "dimension, until the damage leaves the linear regime. Grey points are networks, curves "
+        "medians over them with 10th and 90th percentile; (d) sets the damage against its "
+        "first-order prediction, which it meets on the dashed line."
+    ),
+    "regularisation_by_size": (
+        "ICML 2019, Appendix, Figure 7: Figure 1 with the size of the input in the place of the "
+        "training method. The paper: the same trade-offs at every size; only the slope of the l2- "
+        "against the l1-norm (e) depends on the dimension, like that of independent coordinates "
+        "(dotted)."
+    ),
+    "training_curves": (
+        "ICML 2019, Appendix, Figure 8. The paper: during usual training the test error keeps "
+        "falling while the test cross-entropy rises again, and damage and vulnerability follow the "
+        "cross-entropy. Medians over seeds; solid on test, dashed on training images; a column per "
+        "PGD strength."
+    ),
+    "loss_and_accuracy_damage": (
+        "ICML 2019, Appendix, Figure 9. The paper: what an attack adds to the loss and what it "
+        "takes from the accuracy are not equivalent. Both over the epochs of usual training, and "
+        "one against the other, a point per network and epoch: not one curve."
+    ),
+    "early_stopping": (
+        "ICML 2019, Appendix, Figure 10. The paper: since vulnerability follows the cross-entropy, "
+        "which overfits, stopping early is a defence. A point is a network: its vulnerability, "
+        "damage and accuracy at the measured epoch of lowest test cross-entropy against those of "
+        "the last epoch. Filled: usual training, open: PGD."
+    ),
+    "train_test_gradients": (
+        "ICML 2019, Appendix, Figure 12. The paper: in training, gradient norms fall on training "
+        "images and rise on test images, and the gap grows like the square root of the dimension. "
+        "Train and test measured alike, in evaluation mode and without augmentation, ties broken."
+    ),
+    "downsampling": (
+        "ICML 2019, Appendix, Figure 13, on photographs that are downsampled instead of enlarged. "
+        "The paper: the same dependence on the dimension as in Figure 2, but PGD training on the "
+        "original images beats PGD training on their downsampled versions. Adversarial accuracy "
+        "(a) and accuracy against vulnerability (b) over the strengths, and the best strength's "
+        "adversarial accuracy (c), per size."
+    ),
+    "pooling": (
+        "Preprint, Figure 3, and ICML 2019, Appendix B. The papers: an average pool over a nodes "
+        "divides gradients at initialisation by the square root of a, strided and max pools do "
+        "not; after training, networks with average pools are much less vulnerable at close "
+        "accuracies. The dashes in (a) are the prediction, which does not know of batch norm: it "
+        "takes back a part of the dampening. A point is a network, a bar the median over seeds."
+    ),
     "attack_agreement": (
         "ICML 2019, Appendix, Figure 4. The paper: other attacks find the same vulnerability, and "
         "it follows the gradient norm under each of them. l-inf attacks, l2 attacks at the "
@@ -54,7 +103,15 @@ CAPTIONS: dict[str, str] = {
     "initialisation_exponents": (
         "ICML 2019, Theorems 4 and 5, and networks beyond them: the exponent in the dimension per "
         "network with its 95 % interval over seeds, at the image and with ties of copied pixels "
-        "broken, beside the prediction. Where an interval misses the line, the law does not hold."
+        "broken, beside the prediction (line). Where an interval misses the line, the law does not "
+        "hold; where a network ends in an average over a map that grows with the input, Appendix B "
+        "predicts just that (grey bars)."
+    ),
+    "initialisation_dampening": (
+        "ICML 2019, Appendix B: an average over a nodes divides gradients by the square root of a. "
+        "The l2-norm of a logit's gradient against the product of these factors; with He "
+        "initialisation and without batch norm the prediction is the diagonal, whatever the "
+        "dimension. Batch norm and other schemes move a network off it."
     ),
     "adversarial_examples": (
         "ICML 2019, Definition 1, seen: clean images, the smallest adversarial perturbation found, "

@@ -1,4 +1,4 @@
-"""Figure 2 (ICML 2019, Section 4.2): what grows with the input dimension, and what does not."""
+"""Figures 2 and 7 (ICML 2019, Section 4.2): what grows with the input dimension, what does not."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from advdim.figures.style import (
     strength_axis,
     strength_positions,
 )
+from advdim.tables import CELL_KEYS
 
 
 def input_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
@@ -30,17 +31,13 @@ def input_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSettings
 
     Statistics are median, 10th and 90th percentile over the last epochs of all seeds.
     """
-    cells, epochs = tables["cells"], tables["epochs"]
-    rows = epochs[epochs["summarised"] & (epochs["split"] == "test")]
-    rows = rows.merge(
-        cells[["dataset", "network", "size", "method", "epsilon", "seed", "dimension"]]
-    )
+    cells, rows = tables["cells"], _last_epochs(tables)
     figure, axes = panels(2, 3, settings)
     _against_dimension(axes[0], rows, "vulnerability")
     _against_dimension(axes[1], rows, "grad_l1_untied")
     _against_dimension(axes[2], rows, "grad_l1")
     axes[2].set_ylabel(LABELS["grad_l1"] + ", at the image")
-    _accuracy_against_strength(axes[3], rows)
+    _against_strength(axes[3], rows, "accuracy")
     _accuracy_against_vulnerability(axes[4], rows, settings.spline_smoothing)
     _against_dimension(axes[5], rows, "grad_nonzero")
     for axis in axes[:3]:
@@ -50,6 +47,113 @@ def input_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSettings
         axes[4].legend(title="size (pixels)", **LEGEND)
     note_diverged(figure, cells)
     return figure
+
+
+def regularisation_by_size(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
+    """Draw Figure 7: the panels of Figure 1, a curve per size instead of a method.
+
+    Statistics as in Figure 2; the last three panels connect the medians of rising strengths.
+    """
+    cells, rows = tables["cells"], _last_epochs(tables)
+    figure, axes = panels(2, 3, settings)
+    for axis, measure in zip(axes, ("grad_l1_untied", "vulnerability", "accuracy"), strict=False):
+        _against_strength(axis, rows, measure)
+        axis.set_ylim(bottom=0)
+    _against_measure(axes[3], rows, "grad_l1_untied", "vulnerability")
+    _against_measure(axes[4], rows, "grad_l1_untied", "grad_l2_untied")
+    _isotropic_lines(axes[4], rows)
+    _against_measure(axes[5], rows, "vulnerability", "accuracy")
+    if len(rows):
+        axes[0].legend(title="size (pixels)", **LEGEND)
+    note_diverged(figure, cells)
+    return figure
+
+
+def usual_training(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
+    """Draw networks trained without a method against sqrt(d): Figure 1 of the preprint.
+
+    A point is a network, its median over the last epochs; the curve is the median over networks,
+    with 10th and 90th percentile. The last panel has damage against its first-order prediction.
+    """
+    cells = tables["cells"]
+    plain = cells[cells["method"] == "none"]
+    figure, axes = panels(2, 2, settings)
+    for axis, measure in zip(axes, ("vulnerability", "grad_l1_untied", "accuracy"), strict=False):
+        rows = plain.assign(**{measure: plain[f"{measure}_median"]}).dropna(subset=[measure])
+        _against_dimension(axis, rows, measure)
+        x = np.sqrt(rows["dimension"].astype(float))
+        axis.plot(x, scaled(rows[measure], measure), ".", ms=4, color="0.5", zorder=0)
+        axis.set_ylim(bottom=0)
+    _damage_against_prediction(axes[3], plain.dropna(subset=["damage_median"]))
+    note_diverged(figure, cells)
+    return figure
+
+
+def downsampling(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
+    """Draw PGD training on original images against that on downsampled ones: Figure 13.
+
+    Adversarial accuracy against the strength and accuracy against vulnerability, a curve per size;
+    then the adversarial accuracy of each size's best strength, with 10th and 90th percentile.
+    """
+    cells, rows = tables["cells"], _last_epochs(tables)
+    figure, axes = panels(1, 3, settings)
+    _against_strength(axes[0], rows, "adversarial_accuracy")
+    _against_measure(axes[1], rows, "vulnerability", "accuracy")
+    _against_dimension(axes[2], best_strengths(rows).assign(epsilon=0.0), "adversarial_accuracy")
+    axes[2].set_ylabel(LABELS["adversarial_accuracy"] + ",\nbest strength")
+    if len(rows):
+        axes[0].legend(title="size (pixels)", **LEGEND)
+    note_diverged(figure, cells)
+    return figure
+
+
+def best_strengths(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return, of each size, the rows of the strength whose median adversarial accuracy is best."""
+    medians = rows.groupby(["size", "epsilon"])["adversarial_accuracy"].median()
+    if medians.empty:
+        return rows
+    best = pd.DataFrame(list(medians.groupby("size").idxmax()), columns=["size", "epsilon"])
+    return rows.merge(best)
+
+
+def _last_epochs(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    epochs = tables["epochs"]
+    rows = epochs[epochs["summarised"] & (epochs["split"] == "test")]
+    return rows.merge(tables["cells"][[*CELL_KEYS, "dimension"]])
+
+
+def _against_measure(axis: Axes, rows: pd.DataFrame, x: str, y: str) -> None:
+    axis.set(xlabel=LABELS[x], ylabel=LABELS[y])
+    if rows.empty:
+        say_empty(axis, "no finished cell")
+    colours = sequential(rows["size"])
+    for size, of_size in rows.groupby("size"):
+        curve = of_size.groupby("epsilon")[[x, y]].median()
+        axis.plot(scaled(curve[x], x), scaled(curve[y], y), "o-", ms=3.5, lw=1, color=colours[size])
+
+
+def _isotropic_lines(axis: Axes, rows: pd.DataFrame) -> None:
+    """Add, per size, the slope of independent normal coordinates, sqrt(pi / 2 / d)."""
+    colours = sequential(rows["size"])
+    for size, of_size in rows.groupby("size"):
+        right = float(of_size["grad_l1_untied"].max())
+        slope = float(np.sqrt(np.pi / 2 / of_size["dimension"].iloc[0]))
+        axis.plot([0, right], [0, right * slope], ":", lw=1, color=colours[size])
+
+
+def _damage_against_prediction(axis: Axes, cells: pd.DataFrame) -> None:
+    axis.set(xlabel=LABELS["first_order_strength"], ylabel=LABELS["damage"])
+    if cells.empty:
+        say_empty(axis, "no finished cell")
+        return
+    predicted = cells["attack_epsilon"] * cells["grad_l1_untied_median"]
+    colours = sequential(cells["size"])
+    for size, of_size in cells.groupby("size"):
+        x = predicted[of_size.index]
+        axis.plot(x, of_size["damage_median"], "o", ms=4, color=colours[size], label=f"{size}")
+    right = float(predicted.max())
+    axis.plot([0, right], [0, right], "--", color="0.5", lw=1, zorder=0)
+    axis.legend(title="size (pixels)", **LEGEND)
 
 
 def _statistics(rows: pd.DataFrame, by: str, measure: str) -> pd.DataFrame:
@@ -81,12 +185,12 @@ def _against_dimension(axis: Axes, rows: pd.DataFrame, measure: str) -> None:
         _curve(axis, x, statistics, color=colours[epsilon], label=f"{epsilon:g}")
 
 
-def _accuracy_against_strength(axis: Axes, rows: pd.DataFrame) -> None:
-    axis.set_ylabel(LABELS["accuracy"])
+def _against_strength(axis: Axes, rows: pd.DataFrame, measure: str) -> None:
+    axis.set_ylabel(LABELS[measure])
     positions = strength_positions(list(rows["epsilon"]))
     colours = sequential(rows["size"])
     for size, of_size in rows.groupby("size"):
-        statistics = _statistics(of_size, "epsilon", "accuracy")
+        statistics = _statistics(of_size, "epsilon", measure)
         x = statistics.index.map(positions)
         _curve(axis, x, statistics, color=colours[size], label=f"{size}")
     strength_axis(axis, positions, r"PGD strength $\epsilon_\infty$")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from advdim.config.sweep import FigureSettings
-from advdim.exponents import PREDICTED, exponent
-from advdim.figures.style import LEGEND, panels, sequential
+from advdim.exponents import PREDICTED, exponent, predicted_exponent
+from advdim.figures.style import LEGEND, distinct, panels
 
 SHOWN = {
     "loss_l1": r"$\mathbb{E}\,\|\partial_x L\|_1$",
@@ -31,10 +32,10 @@ def initialisation_norms(tables: Mapping[str, pd.DataFrame], settings: FigureSet
     """
     rows = tables["initialisation"]
     figure, axes = panels(2, 3, settings)
-    colours = sequential(rows["network"])
+    colours = distinct(rows["network"].unique())
     for axis, (statistic, label) in zip(axes, SHOWN.items(), strict=True):
         chosen = rows[rows["statistic"] == f"{statistic}_untied"]
-        for network, of_network in chosen.groupby("network"):
+        for network, of_network in chosen.groupby("network", sort=False):
             means = np.exp(np.log(of_network["value"]).groupby(of_network["dimension"]).mean())
             relative = means / means.iloc[0]
             axis.plot(relative.index, relative, "o-", ms=3.5, color=colours[network], label=network)
@@ -60,7 +61,8 @@ def initialisation_exponents(
 ) -> Figure:
     """Draw, per network, the exponent of each norm with its 95 % interval over seeds.
 
-    Filled: ties broken by noise; open: at the image itself. The line is the prediction.
+    Filled: ties broken by noise; open: at the image itself. The line is the theorems' prediction;
+    a grey bar is the prediction with the network's average pools (Appendix B), where they differ.
     """
     rows = tables["initialisation"]
     figure, axes = panels(2, 3, settings)
@@ -77,6 +79,10 @@ def initialisation_exponents(
                     mfc="C0" if filled else "white",
                     label=("ties broken" if filled else "at the image") if not place else None,
                 )  # fmt: skip
+            expected = predicted_exponent(of_network, PREDICTED[statistic])
+            if abs(expected - PREDICTED[statistic]) > 1e-6:
+                ends = [place - 0.4, place + 0.4]
+                axis.plot([expected] * 2, ends, "-", color="0.6", lw=3, zorder=0)
         axis.axvline(PREDICTED[statistic], ls="--", color="0.5", zorder=0)
         axis.set_xlabel(f"exponent of {label}")
         axis.set_ylabel("network" if number % 3 == 0 else " ")
@@ -84,4 +90,37 @@ def initialisation_exponents(
         axis.set_ylim(len(networks) - 0.5, -0.5)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, **LEGEND)
+    return figure
+
+
+def initialisation_dampening(
+    tables: Mapping[str, pd.DataFrame], settings: FigureSettings
+) -> Figure:
+    """Draw the l2-norm of a logit's gradient against the predicted dampening of average pools.
+
+    With He initialisation and without batch norm the norm is 1 at every size (Theorem 4), and
+    1/sqrt(a) of that per average over a nodes (Appendix B): the diagonal. A point is a network at a
+    size, its mean over seeds; beside it the ratio to the prediction against the dimension.
+    """
+    rows = tables["initialisation"]
+    rows = rows[rows["statistic"] == "logit_l2_untied"].dropna(subset=["dampening"])
+    figure, axes = panels(1, 2, settings)
+    colours = distinct(rows["network"].unique())
+    markers = itertools.cycle("osD^vPX*<>")
+    for network, of_network in rows.groupby("network", sort=False):
+        means = of_network.groupby("dimension")[["dampening", "value"]].mean()
+        colour, marker = colours[network], next(markers)
+        ratio = means["value"] / means["dampening"]
+        axes[0].plot(means["dampening"], means["value"], marker, ms=4, color=colour)
+        axes[1].plot(means.index, ratio, f"{marker}-", ms=4, color=colour, label=network)
+    ends = [rows["dampening"].min(), rows["dampening"].max()] if len(rows) else [1, 1]
+    axes[0].plot(ends, ends, "--", color="0.5", zorder=0)
+    axes[1].axhline(1, ls="--", color="0.5", zorder=0)
+    label = SHOWN["logit_l2"]
+    axes[0].set(xlabel="predicted dampening", ylabel=label)
+    axes[1].set(xlabel="$d$", ylabel=f"{label}, over the prediction")
+    for axis in axes:
+        axis.set(xscale="log", yscale="log")
+    handles, labels = axes[1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", **LEGEND)
     return figure

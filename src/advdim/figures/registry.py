@@ -44,6 +44,54 @@ FIGURES: dict[str, FigureEntry] = {
         ("cells", "epochs"),
         "Figure 2: vulnerability, gradient norms and accuracy against the input dimension",
     ),
+    "usual_training": FigureEntry(
+        "dimension",
+        "usual_training",
+        ("cells",),
+        "Figure 1 of the preprint, Figures 5 and 6: the dimension after usual training",
+    ),
+    "regularisation_by_size": FigureEntry(
+        "dimension",
+        "regularisation_by_size",
+        ("cells", "epochs"),
+        "Figure 7: the panels of Figure 1, a curve per size instead of a method",
+    ),
+    "training_curves": FigureEntry(
+        "dynamics",
+        "training_curves",
+        ("cells", "epochs"),
+        "Figure 8: error, cross-entropy, gradient norm, vulnerability and damage over the epochs",
+    ),
+    "loss_and_accuracy_damage": FigureEntry(
+        "dynamics",
+        "loss_and_accuracy_damage",
+        ("cells", "epochs"),
+        "Figure 9: the damage to the loss is not the damage to the accuracy",
+    ),
+    "early_stopping": FigureEntry(
+        "dynamics",
+        "early_stopping",
+        ("cells", "epochs"),
+        "Figure 10: early stopping as a defence",
+    ),
+    "train_test_gradients": FigureEntry(
+        "dynamics",
+        "train_test_gradients",
+        ("cells", "epochs"),
+        "Figure 12: gradient norms on test and on train images, and their gap against dimension",
+    ),
+    "downsampling": FigureEntry(
+        "dimension",
+        "downsampling",
+        ("cells", "epochs"),
+        "Figure 13: PGD training on original images against downsampled ones",
+    ),
+    "pooling": FigureEntry(
+        "pooling",
+        "pooling",
+        ("cells", "epochs"),
+        "Figure 3 of the preprint, Appendix B: average, max and strided pooling",
+    ),
     "attack_agreement": FigureEntry(
         "attacks",
         "attack_agreement",
@@ -79,6 +127,12 @@ FIGURES: dict[str, FigureEntry] = {
         "initialisation_exponents",
         ("initialisation",),
         "Where the square-root law holds: exponents at initialisation, per network",
+    ),
+    "initialisation_dampening": FigureEntry(
+        "initialisation",
+        "initialisation_dampening",
+        ("initialisation",),
+        "Appendix B: average pools divide gradients at initialisation, measured and predicted",
     ),
     "adversarial_examples": FigureEntry(
         "examples",

@@ -135,9 +135,16 @@ LABELS = {
     "grad_l1": r"$\mathbb{E}\,\|\partial_x L\|_1$",
     "grad_l2": r"$\mathbb{E}\,\|\partial_x L\|_2$",
     "grad_l1_untied": r"$\mathbb{E}\,\|\partial_x L\|_1$, ties broken",
+    "grad_l2_untied": r"$\mathbb{E}\,\|\partial_x L\|_2$, ties broken",
     "grad_nonzero": "non-zero gradient coordinates (%)",
     "vulnerability": "adversarial vulnerability (%)",
     "accuracy": "accuracy (%)",
+    "adversarial_accuracy": "adversarial accuracy (%)",
+    "error": "error (%)",
+    "loss": "cross-entropy (nats)",
+    "damage": "damage to the loss (nats)",
+    "accuracy_damage": "damage to the accuracy (%)",
+    "gap": r"$\mathbb{E}\,\|\partial_x L\|_1$, test less train",
     "epsilon": r"regularisation strength $\epsilon_\infty = \epsilon_p\, d^{-1/p}$",
     "threshold": r"attack threshold $\epsilon_\infty$ (normalised)",
     "first_order_strength": r"$\epsilon_\infty\, \mathbb{E}\,\|\partial_x L\|_1$ (nats)",
@@ -146,7 +153,14 @@ LABELS = {
     "root_dimension": r"$\sqrt{d}$",
 }
 LEGEND: dict[str, Any] = {"frameon": False, "fontsize": "small", "title_fontsize": "small"}
-PERCENTAGES = {"vulnerability", "accuracy", "adversarial_accuracy", "grad_nonzero"}
+PERCENTAGES = {
+    "vulnerability",
+    "accuracy",
+    "error",
+    "adversarial_accuracy",
+    "accuracy_damage",
+    "grad_nonzero",
+}
 
 
 def panels(rows: int, columns: int, settings: FigureSettings) -> tuple[Figure, list[Axes]]:
@@ -158,7 +172,7 @@ def panels(rows: int, columns: int, settings: FigureSettings) -> tuple[Figure, l
         rows, columns, figsize=(3.5 * columns, 2.9 * rows), squeeze=False, layout="constrained"
     )
     axes = list(grid.flat)
-    for letter, axis in zip("abcdefghijkl", axes, strict=False):
+    for letter, axis in zip("abcdefghijklmnopqrst", axes, strict=False):
         axis.set_title(letter, loc="left", fontweight="bold", fontsize=settings.font_size + 1)
         axis.spines[["top", "right"]].set_visible(False)
     return figure, axes
@@ -189,6 +203,13 @@ def sequential(values: Iterable[Any]) -> dict[Any, Colour]:
 def quantity_colours(names: Iterable[str]) -> dict[str, Colour]:
     """Return a colour for each of some unordered quantities."""
     return dict(zip(names, [_PALETTE[k] for k in (4, 0, 2, 3)], strict=True))
+
+
+def distinct(values: Iterable[Any]) -> dict[Any, Colour]:
+    """Return a colour for each of some unordered values, in their order."""
+    named = list(values)
+    palette = _PALETTE if len(named) <= len(_PALETTE) else sns.color_palette("husl", len(named))
+    return dict(zip(named, palette, strict=False))
 
 
 def strength_positions(strengths: Sequence[float]) -> dict[float, float]:

@@ -42,7 +42,7 @@ class ResidualBlock(nn.Module):
 
 
 def residual(settings: Residual, channels: int, size: int, classes: int) -> nn.Sequential:
-    """Build a residual network: stages after the first halve the edge; global average, linear."""
+    """Build a residual network: stages after the first halve the edge; a global pool, linear."""
     width = settings.widths[0]
     layers = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.ReLU())
     for stage, outputs in enumerate(settings.widths):
@@ -50,7 +50,8 @@ def residual(settings: Residual, channels: int, size: int, classes: int) -> nn.S
             stride = 2 if stage and not block else 1
             layers.append(ResidualBlock(width, outputs, stride, settings.batch_norm))
             width = outputs
-    layers.append(nn.AdaptiveAvgPool2d(1)).append(nn.Flatten())
+    pool = nn.AdaptiveMaxPool2d if settings.head == "global_max" else nn.AdaptiveAvgPool2d
+    layers.append(pool(1)).append(nn.Flatten())
     return layers.append(nn.Linear(width, classes))
 
 

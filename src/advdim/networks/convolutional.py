@@ -38,7 +38,8 @@ def convolutional(
         layers.append(nn.AdaptiveMaxPool2d(1))
     elif settings.head == "global_average":
         layers.append(nn.AdaptiveAvgPool2d(1))
-    return layers.append(nn.Flatten()).append(nn.Linear(settings.width, classes))
+    nodes = settings.final_edge(size) ** 2 if settings.head == "flatten" else 1
+    return layers.append(nn.Flatten()).append(nn.Linear(settings.width * nodes, classes))
 
 
 def _pool(kind: str, width: int) -> nn.Module:

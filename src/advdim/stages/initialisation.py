@@ -1,8 +1,8 @@
-"""The stage that measures fresh networks of one architecture at one size, for all seeds."""
+"""The stage that measures fresh networks of one architecture, at all sizes and for all seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from advdim.config import Config
@@ -16,10 +16,16 @@ from advdim.tables import write_table
 
 
 def measure_at_initialisation(
-    config: Config, experiment: str, network: str, pixels_file: str | Path, output: str | Path
+    config: Config,
+    experiment: str,
+    network: str,
+    pixels_files: Iterable[str | Path],
+    output: str | Path,
 ) -> None:
-    """Write the rows of one (experiment, network, size): a value per seed and statistic."""
-    write_table(output, "initialisation", _rows(config, experiment, network, pixels_file))
+    """Write the rows of one (experiment, network): a value per size, seed and statistic."""
+    float32_only(config.threads)
+    rows = (row for file in pixels_files for row in _rows(config, experiment, network, file))
+    write_table(output, "initialisation", rows)
 
 
 def _rows(
@@ -27,7 +33,6 @@ def _rows(
 ) -> Iterator[dict[str, object]]:
     experiment = config.initialisation[name]
     device = choose_device(config.device)
-    float32_only(config.threads)
     pixels = load_pixels(pixels_file)
     shape = Shape(pixels.channels, pixels.size, len(pixels.class_names))
     train, test = (Batches(pixels, split, device) for split in ("train", "test"))
@@ -49,6 +54,7 @@ def _rows(
                 "size": pixels.size,
                 "seed": seed,
                 "dimension": pixels.dimension,
+                "dampening": config.networks[network].dampening(pixels.size),
                 "statistic": statistic,
                 "value": value,
             }

@@ -9,15 +9,19 @@ from advdim.data.pixels import prepare, save_pixels
 from advdim.provenance import commit
 
 
-def prepare_pixels(config: Config, dataset: str, size: int, output: str | Path) -> None:
+def prepare_pixels(
+    config: Config, dataset: str, size: int, output: str | Path, threads: int = 1
+) -> None:
     """Decode, resize, split and store a dataset, with a record of how it was made."""
     settings = config.datasets[dataset]
-    pixels, resizing = prepare(settings, dataset, size)
+    folder = Path(output).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels, account = prepare(settings, dataset, size, threads, folder)
     provenance: dict[str, object] = {
         "dataset": dataset,
         "source": settings.source,
         "settings": settings.pixel_settings(),
-        "resizing": resizing,
+        **account,
         "commit": commit(),
     }
     save_pixels(output, pixels, provenance)

@@ -48,6 +48,7 @@ def _cell_rows(
             **cell.columns(),
             "experiments": experiments,
             **{name: value for name, value in run.items() if name in columns},
+            "dampening": config.networks[cell.network].dampening(cell.size),
             **summarise(read_table(epochs)),
         }
 

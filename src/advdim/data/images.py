@@ -1,0 +1,33 @@
+"""What every source of images gives: labelled images of one split."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+
+class Images(ABC):
+    """One split: labels in memory, images decoded one at a time as uint8 (C, H, W)."""
+
+    labels: np.ndarray
+    class_names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Return image ``index`` as uint8 of shape (channels, height, width)."""
+
+
+class ArrayImages(Images):
+    """Images that are in memory already, uint8 of shape (N, C, H, W)."""
+
+    def __init__(self, pixels: np.ndarray, labels: np.ndarray, class_names: list[str]) -> None:
+        self.pixels = pixels
+        self.labels = np.asarray(labels, dtype=np.int64)
+        self.class_names = class_names
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.pixels[index]
