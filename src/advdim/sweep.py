@@ -175,9 +175,8 @@ def initialisation_settings(config: Config, experiment: str, network: str) -> st
     architecture = json.loads(config.networks[network].architecture())
     dampening = [config.networks[network].dampening(size) for size in settings.sizes]
     code = _network_code(config.networks[network])
-    return json.dumps(
-        {**measured, "network": architecture, "dampening": dampening, **code}, sort_keys=True
-    )
+    measurement = {**measured, "network": architecture, "dampening": dampening, **code}
+    return json.dumps(measurement, sort_keys=True)
 
 
 def digest(text: str) -> str:

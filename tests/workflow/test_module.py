@@ -1,6 +1,7 @@
 """The workflow as a part of another, and from another folder."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,20 @@ def test_another_workflow_uses_this_one_as_a_module(tmp_path):
     assert "localrules directive" not in printed
     again = snakemake(tmp_path, *example, "-n", "most_vulnerable.txt", "advdim_all")
     assert "Nothing to be done" in again
+    forced = snakemake(tmp_path, *example, "-n", "-R", "advdim_train", "most_vulnerable.txt")
+    assert re.search(r"^advdim_train_batch +1$", forced, flags=re.MULTILINE)
+
+
+def test_a_prefix_is_refused_since_it_would_reach_half_of_the_results(tmp_path):
+    text = (ROOT / "examples/module/Snakefile").read_text()
+    text = text.replace("    config:\n", '    prefix: "elsewhere"\n    config:\n')
+    text = text.replace("../../workflow/Snakefile", str(ROOT / "workflow/Snakefile"))
+    (tmp_path / "Snakefile").write_text(text)
+    shutil.copy(ROOT / "examples/module/project.yaml", tmp_path)
+    with pytest.raises(
+        pytest.fail.Exception, match="Module advdim takes no prefix: give 'results'"
+    ):
+        snakemake(tmp_path, "-n")
 
 
 @pytest.mark.parametrize("snakefile", ["Snakefile", "workflow/Snakefile"])

@@ -3,18 +3,28 @@
 import re
 import shutil
 
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
 import yaml
+from PIL import Image
 
 from advdim.config import load
 from advdim.data.batches import Batches
 from advdim.data.pixels import load_pixels
-from tests.workflow.conftest import ROOT
+from tests.workflow.conftest import ROOT, Workflow
 
 README = (ROOT / "README.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def own_code() -> str:
+    (code,) = [block for block in blocks("python") if block.startswith("# my_code.py")]
+    return code
 
 
 def test_python_blocks_run(finished, tmp_path, monkeypatch, capsys):
@@ -24,16 +34,28 @@ def test_python_blocks_run(finished, tmp_path, monkeypatch, capsys):
     pixels = load_pixels(tmp_path / "results/pixels/dataset=digits/size=8.safetensors")
     inputs, labels = next(iter(Batches(pixels, "test").ordered(4)))
     monkeypatch.chdir(tmp_path)
-    assert len(blocks("python")) == 2
-    for block in blocks("python"):
+    ran = {}
+    scripts = [block for block in blocks("python") if not block.startswith("# my_code.py")]
+    assert len(scripts) == 3
+    for block in scripts:
         names = {"inputs": inputs, "labels": labels}
         exec(compile(block, "README.md", "exec"), names)
-    assert (names["radii"].sound > 0).all()
-    assert len(names["rows"]["norm_l2"]) == 4
+        ran |= names
+    assert (ran["radii"].sound > 0).all()
+    assert len(ran["rows"]["norm_l2"]) == 4
     assert "meaning" in capsys.readouterr().out
+    # polars' means against pandas'.
+    epochs = pd.read_parquet("results/tables/epochs.parquet").query("split == 'test'")
+    means = epochs.groupby(["size", "epoch"])["accuracy"].mean()
+    rows = pd.DataFrame(ran["accuracies"].to_dicts()).set_index(["size", "epoch"])["accuracy"]
+    pd.testing.assert_series_equal(rows.sort_index(), means)
+    medians = pd.read_parquet("results/tables/cells.parquet").groupby(["size", "epsilon"])
+    expected = medians["vulnerability_median"].median().to_dict()
+    found = {(row[0], row[1]): row[2] for row in duckdb.sql(ran["query"]).fetchall()}
+    assert found == pytest.approx(expected)
 
 
-def test_configuration_blocks_are_valid(raw_config, tmp_path):
+def test_configuration_blocks_are_valid(raw_config, tmp_path, monkeypatch):
     parts = [yaml.safe_load(block) for block in blocks("yaml")]
     default = yaml.safe_load((ROOT / "config.yaml").read_text())
     for part in parts:
@@ -48,6 +70,60 @@ def test_configuration_blocks_are_valid(raw_config, tmp_path):
     for name in ("train", "test"):
         datasets["parquet"][name] = str(ROOT / "README.md")
     networks = networks["networks"]
-    networks["mine"]["module"] = "torch.nn:Module"
+    (tmp_path / "my_code.py").write_text(own_code())
+    monkeypatch.syspath_prepend(tmp_path)
     load({**raw_config, "datasets": {**raw_config["datasets"], **datasets}, "networks": {
         **raw_config["networks"], **networks}})  # fmt: skip
+
+
+def test_own_data_network_method_and_attack_run_together(tmp_path):
+    """One sweep of what the README prints, from one's own photographs to one's own names."""
+    (tmp_path / "my_code.py").write_text(own_code())
+    random = np.random.default_rng(0)
+    for split, count in (("train", 12), ("test", 6)):
+        for k, label in enumerate(("cat", "dog")):
+            folder = tmp_path / "photos" / split / label
+            folder.mkdir(parents=True)
+            for image in range(count):
+                noise = random.integers(100 * k, 100 * k + 120, (20, 24, 3), dtype=np.uint8)
+                Image.fromarray(noise).save(folder / f"{image}.png")
+    parts = {key: part for block in blocks("yaml") for key, part in yaml.safe_load(block).items()
+             if key in {"methods", "datasets", "networks"}}  # fmt: skip
+    (attacks,) = [a for a in map(yaml.safe_load, blocks("yaml")) if "random_signs" in str(a)]
+    measurement = {"every": 1, "summary_epochs": 1, "steps": 1}
+    config = {
+        "datasets": {"folder": parts["datasets"]["folder"]},
+        "networks": {"mine": parts["networks"]["mine"]},
+        "methods": parts["methods"],
+        "training": {"epochs": 1, "batch_size": 8, "measurement": measurement},
+        "attacks": {**attacks["attacks"], "epsilon": 0.1, "thresholds": []},
+        "experiments": {
+            "own": {
+                "dataset": "folder", "network": "mine", "sizes": [8], "methods": ["noisy"],
+                "epsilons": [0.1], "attacks": ["random_signs"],
+                "figures": ["regularisation_methods", "attack_agreement"],
+            }
+        },
+    }  # fmt: skip
+    workflow = Workflow(tmp_path, config)
+    workflow.run("--cores", "2", "figures")
+    cells = pd.read_parquet(tmp_path / "results/tables/cells.parquet")
+    assert list(cells["method"]) == ["noisy"]
+    assert cells["first_order_factor"].isna().all()
+    summaries = pd.read_parquet(tmp_path / "results/tables/attack_summaries.parquet")
+    assert set(summaries["attack"]) == {"random_signs"}
+    assert len(list((tmp_path / "results/figures/own").glob("*.png"))) == 2
+    # Edited code runs again where it is used: here by a network, a method and an attack.
+    code = own_code()
+    (tmp_path / "my_code.py").write_text(
+        code.replace('    """A random', '    # why\n    """A random')
+    )
+    assert not {"train", "attack", "figure"} & set(workflow.counts())
+    (tmp_path / "my_code.py").write_text(code.replace("epsilon * noise", "2 * epsilon * noise"))
+    assert workflow.counts()["train"] == 1
+    (tmp_path / "my_code.py").write_text(code.replace("def noisy", "def noisier"))
+    done = workflow.run("-n", check=False)
+    said = (
+        "'methods.noisy': module 'my_code' has no 'noisy'; it has MyNetwork, noisier, random_signs"
+    )
+    assert said in done.stdout + done.stderr

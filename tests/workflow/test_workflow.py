@@ -230,7 +230,8 @@ def test_an_attacks_settings_run_that_attack_again_and_train_nothing(workflow):
     assert workflow.counts() == {}
     workflow.config["attacks"]["thresholds"] = [0.2]
     assert workflow.counts() == {
-        "attack": 4, "examples": 1, **ATTACK_TABLES_AGAIN, **SANDWICH_AGAIN, "figure": 2, "report_page": 1
+        "attack": 4, "examples": 1, **ATTACK_TABLES_AGAIN, **SANDWICH_AGAIN, "figure": 2,
+        "report_page": 1,
     }  # fmt: skip
 
 

@@ -38,7 +38,9 @@ def _batches(stage):
     """What the present run may work on; asked once the command line is known."""
     named, forced = set(workflow.dag_settings.forcerun), set()
     for other in STAGES:
-        if {other, f"{other}_batch", "ticket", "pixels"} & named:
+        # Within another workflow they may have other names.
+        forcing = (other, f"{other}_batch", "ticket", "pixels")
+        if named & {getattr(rules, name).rule.name for name in forcing}:
             forced.add(other)
     if workflow.dag_settings.forceall:
         forced.update(STAGES)

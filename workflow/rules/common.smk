@@ -24,6 +24,12 @@ from advdim.sweep import (
     initialisation_settings,
 )
 
+# What is kept and logged lies beside the outputs, where a prefix does not reach.
+if workflow.modifier.path_modifier.prefix:
+    raise WorkflowError(
+        "Module advdim takes no prefix: give 'results' in its config instead."
+    )
+
 try:
     CONFIG = load(config)
 except ConfigError as error:
