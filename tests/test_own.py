@@ -11,6 +11,7 @@ from advdim import own
 from advdim.attacks.evaluate import AttackViolation, evaluate_attack
 from advdim.attacks.registry import ATTACKS
 from advdim.config import ConfigError, load
+from advdim.config.sweep import FigureSettings
 from advdim.costs import attack_seconds, training_seconds
 from advdim.figures import style
 from advdim.stages.attacks import configured_attack
@@ -224,3 +225,16 @@ def test_own_names_have_a_look_behind_the_known_ones():
         ]  # fmt: skip
     assert set(style.METHOD_COLOURS) == set(REGULARISERS)
     assert style.METHOD_LABELS["my_method"] == "my method"
+
+
+def test_no_two_names_look_alike_in_a_figure():
+    for colours, markers in (
+        (style.METHOD_COLOURS, style.METHOD_MARKERS),
+        (style.ATTACK_COLOURS, style.ATTACK_MARKERS),
+    ):
+        style.panels(1, 1, FigureSettings())
+        known = {(colours[name], markers[name]) for name in colours}
+        own_names = {(colours[f"own_{k}"], markers[f"own_{k}"]) for k in range(20)}
+        assert len(own_names) == 20
+        assert not own_names & known
+    style.plt.close("all")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,20 +23,22 @@ from advdim.files import atomic
 
 Colour = tuple[float, float, float]
 _PALETTE = sns.color_palette("colorblind")
-SPARE_COLOURS = [_PALETTE[k] for k in (3, 5, 6, 7)]
+SPARE_COLOURS = [_PALETTE[k] for k in (5, 6, 7, 3)]
 SPARE_MARKERS = "PphdH<>"
+# Names of one's own in the order in which a figure comes across them: no two look alike.
+_SPARED: dict[str, int] = {}
 Look = TypeVar("Look")
 
 
 class Looks(dict[str, Look]):
-    """What known names look like, and a fallback for those of one's own, the same everywhere."""
+    """What known names look like, and a fallback for those of one's own, per figure."""
 
     def __init__(self, known: Mapping[str, Look], spare: Callable[[str], Look]) -> None:
         super().__init__(known)
         self.spare = spare
 
     def __missing__(self, name: str) -> Look:
-        """Return the fallback, which depends on the name alone."""
+        """Return the fallback, the same within a figure."""
         return self.spare(name)
 
     def present(self, names: Iterable[str]) -> list[str]:
@@ -46,12 +47,16 @@ class Looks(dict[str, Look]):
         return [name for name in self if name in there] + sorted(there - set(self))
 
 
+def _spare(name: str) -> int:
+    return _SPARED.setdefault(name, len(_SPARED))
+
+
 def _spare_colour(name: str) -> Colour:
-    return SPARE_COLOURS[zlib.crc32(name.encode()) % len(SPARE_COLOURS)]
+    return SPARE_COLOURS[_spare(name) % len(SPARE_COLOURS)]
 
 
 def _spare_marker(name: str) -> str:
-    return SPARE_MARKERS[zlib.crc32(name.encode()) // 7 % len(SPARE_MARKERS)]
+    return SPARE_MARKERS[_spare(name) % len(SPARE_MARKERS)]
 
 
 def _spare_label(name: str) -> str:
@@ -165,6 +170,7 @@ PERCENTAGES = {
 
 def panels(rows: int, columns: int, settings: FigureSettings) -> tuple[Figure, list[Axes]]:
     """Return a figure of rows x columns panels, lettered a, b, c, ..., as a flat list."""
+    _SPARED.clear()
     sns.set_theme(style="ticks", rc={"font.size": settings.font_size, "pdf.fonttype": 42})
     for text in ("axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"):
         mpl.rcParams[text] = settings.font_size
