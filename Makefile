@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= all
 
-.PHONY: demo plan test test-slurm lint format schema clean
+.PHONY: demo plan test test-slurm lint format schema conda clean
 
 $(READY): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -52,6 +52,11 @@ format: $(READY)
 schema: $(READY)
 	$(BIN)/python -m advdim schema > workflow/schemas/config.schema.json
 	$(BIN)/python -m advdim reference > config/README.md
+
+# Snakemake copies the file before conda reads it, so it holds the lock's lines themselves.
+conda:
+	sed -i '/^      - /d' envs/advdim.yaml
+	sed 's/^/      - /' envs/requirements.txt >> envs/advdim.yaml
 
 clean:
 	rm -rf $(VENV) .snakemake results

@@ -11,6 +11,7 @@ from advdim.costs import memory_megabytes, runtime_minutes
 from advdim.figures.captions import CAPTIONS
 from advdim.figures.registry import FIGURES
 from advdim.provenance import ATTACK_CODE, BOUND_CODE, source_hash
+from advdim.python_path import share_package
 from advdim.stages.failures import report_failures
 from advdim.sweep import (
     Cell,
@@ -30,6 +31,7 @@ if workflow.modifier.path_modifier.prefix:
         "Module advdim takes no prefix: give 'results' in its config instead."
     )
 
+share_package()
 try:
     CONFIG = load(config)
 except ConfigError as error:
