@@ -246,6 +246,7 @@ def test_overlaps_are_found(folder, overlaps):
             open_source(settings)
         return
     splits = open_source(settings)
+    assert splits["train"].remark.startswith("2 photographs are in train and in test, 1 in sev")
     expected = {"drop": [6, 8], "keep": [8, 9]}[overlaps]
     assert np.bincount(splits["train"].labels).tolist() == expected
     assert np.bincount(splits["test"].labels).tolist() == [2, 8]
@@ -312,3 +313,42 @@ def test_decoding_takes_little_more_memory_than_the_pixels(folder):
     pixels, grown = map(float, run.stdout.split())
     assert pixels > 60_000
     assert grown < pixels + 60_000
+
+
+def test_one_colour_photograph_among_grey_ones_makes_all_colour(tmp_path, photographs):
+    for split in ("train", "test"):
+        (tmp_path / split / "a").mkdir(parents=True)
+        for number in range(130):
+            photographs[0].resize((8, 8)).convert("L").save(tmp_path / split / f"a/{number:03}.png")
+    photographs[0].resize((8, 8)).save(tmp_path / "train/a/001.png")
+    source = open_source(FolderDataset(source="folder", root=tmp_path))["train"]
+    assert source.mode == "RGB"
+
+
+def test_malformed_metadata_is_a_corrupt_image_not_a_traceback(folder):
+    file = folder / "train/china/0_plain.jpg"
+    whole = file.read_bytes()
+    # An EXIF block that says big-endian and then ends.
+    block = b"Exif\0\0MM\0*\0\0\0\x08\0\x05"
+    file.write_bytes(
+        whole[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + whole[2:]
+    )
+    pixels, account = prepare(dataset(folder, corrupt="skip"), "mine", EDGE)
+    assert sum(map(len, pixels.labels.values())) + account.get("skipped", 0) == 32
+
+
+def test_lists_from_other_systems(folder):
+    china = paths_of(folder, "train", "china")
+    place = lists(folder, train_a=china, test_a=paths_of(folder, "test", "china"))
+    windows = "\r\n".join(path.replace("/", "\\") for path in china)
+    (place / "train/a.txt").write_bytes(b"\xef\xbb\xbf" + windows.encode())
+    assert len(open_source(dataset(folder, lists=place))["train"]) == 8
+    (place / "train/a.txt").write_bytes("caf\xe9.jpg".encode("latin-1"))
+    with pytest.raises(DataError, match=r"train/a\.txt' is not UTF-8"):
+        open_source(dataset(folder, lists=place))
+
+
+def test_a_path_written_twice_in_one_class_is_no_overlap(folder):
+    china = paths_of(folder, "train", "china")
+    place = lists(folder, train_a=[*china, china[0]], test_a=paths_of(folder, "test", "china"))
+    assert len(open_source(dataset(folder, lists=place))["train"]) == 9

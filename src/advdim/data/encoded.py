@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -14,15 +15,24 @@ from advdim.data.images import Images
 from advdim.data.resize import to_square
 
 # What Pillow raises on files that are truncated, of another kind, or made to exhaust the memory.
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N"}
-HEADERS_READ = 64
 
 
 class EncodedImages(Images):
     """Encoded images; ``open_image`` gives a readable source for an index, ``names`` its name.
 
-    All are grey where the sampled ones are, else all are colour. With ``native_size``, the short
+    All are grey where every one is, else all are colour. With ``native_size``, the short
     edge of each is brought to it and the rest cropped at the centre.
     """
 
@@ -51,9 +61,8 @@ class EncodedImages(Images):
 
     @cached_property
     def mode(self) -> str:
-        """``L`` where some sixty images, evenly spread, are all grey, else ``RGB``."""
-        step = max(1, len(self) // HEADERS_READ)
-        for index in range(0, len(self), step):
+        """``L`` where every image is grey by its header, else ``RGB``."""
+        for index in range(len(self)):
             try:
                 with Image.open(self.open_image(index)) as image:
                     if image.mode not in GREY_MODES:

@@ -14,14 +14,17 @@ log = logging.getLogger(__name__)
 Listing = dict[str, list[tuple[str, int]]]
 
 
-def list_photographs(dataset: FolderDataset) -> tuple[Listing, list[str]]:
-    """Return (path, class number) of every photograph per split, and the names of the classes.
+def list_photographs(dataset: FolderDataset) -> tuple[Listing, list[str], str]:
+    """Return (path, class number) of every photograph per split, the classes' names, and overlaps.
+
+    What was done with overlaps is a sentence, empty where there are none.
 
     Raises DataError where a folder or list is missing or empty, and where a photograph occurs
     twice, in two classes or in train and test, unless ``overlaps`` says what then.
     """
     listing, names = _from_lists(dataset) if dataset.lists else _from_folders(dataset)
-    return _without_overlaps(dataset, listing), names
+    listing, overlaps = _without_overlaps(dataset, listing)
+    return listing, names, overlaps
 
 
 def _from_folders(dataset: FolderDataset) -> tuple[Listing, list[str]]:
@@ -78,39 +81,44 @@ def _from_lists(dataset: FolderDataset) -> tuple[Listing, list[str]]:
 
 
 def _lines(file: Path) -> list[str]:
-    lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
+    """Return the paths in a list, whichever system has written it."""
+    try:
+        # A byte order mark is no part of the first path.
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"List {str(file)!r} is not UTF-8: {error.reason}.") from error
+    lines = (line.strip().replace("\\", "/") for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _without_overlaps(dataset: FolderDataset, listing: Listing) -> Listing:
+def _without_overlaps(dataset: FolderDataset, listing: Listing) -> tuple[Listing, str]:
     """Refuse, keep or drop what occurs twice; a dropped image stays in test and its first class."""
     tested = {path for path, _ in listing["test"]}
     shared = [path for path, _ in listing["train"] if path in tested]
     twice = [
         path
         for samples in listing.values()
-        for path, count in Counter(path for path, _ in samples).items()
+        for path, count in Counter(path for path, _ in set(samples)).items()
         if count > 1
     ]
     if not (shared or twice):
-        return listing
-    example = (shared or twice)[0]
+        return listing, ""
+    examples = ", ".join(map(repr, [*shared[:2], *twice[:2]]))
     found = (
         f"{len(shared)} photographs are in train and in test, {len(twice)} in several classes "
-        f"of one split, as {example!r}"
+        f"of one split, as {examples}"
     )
     if dataset.overlaps == "refuse":
         raise DataError(
             f"Of {str(dataset.root)!r}, {found}; 'overlaps' may be 'drop', which leaves them in "
             "test and in the first of their classes, or 'keep'."
         )
-    log.warning("%s: %s", found, dataset.overlaps)
+    done = f"{found}: {dataset.overlaps}"
+    log.warning("%s", done)
     if dataset.overlaps == "keep":
-        return listing
-    return {
-        "train": _firsts(listing["train"], tested),
-        "test": _firsts(listing["test"], set()),
-    }
+        return listing, done
+    train, test = _firsts(listing["train"], tested), _firsts(listing["test"], set())
+    return {"train": train, "test": test}, done
 
 
 def _firsts(samples: list[tuple[str, int]], excluded: set[str]) -> list[tuple[str, int]]:

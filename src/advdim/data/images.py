@@ -12,6 +12,8 @@ class Images(ABC):
 
     labels: np.ndarray
     class_names: list[str]
+    # What is worth knowing of how the images were chosen.
+    remark: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -122,6 +122,8 @@ def _prepare(
         )
     pixels = Pixels(images, labels, sources["train"].class_names, normalisation, factor)
     account: dict[str, object] = {"resizing": _describe_resizing(first, size, factor)}
+    if sources["train"].remark:
+        account["overlaps"] = sources["train"].remark
     if decoder.skipped:
         account |= {"skipped": len(decoder.skipped), "skipped_first": decoder.skipped[:20]}
     return pixels, account

@@ -131,7 +131,7 @@ def _parquet_class_names(schema: Any, label_column: str, labels: np.ndarray) -> 
 
 
 def _folder(dataset: FolderDataset) -> dict[str, Images]:
-    listing, names = list_photographs(dataset)
+    listing, names, overlaps = list_photographs(dataset)
     splits: dict[str, Images] = {}
     for split, samples in listing.items():
         files = [path for path, _ in samples]
@@ -139,6 +139,7 @@ def _folder(dataset: FolderDataset) -> dict[str, Images]:
         splits[split] = EncodedImages(
             files.__getitem__, files.__getitem__, labels, names, dataset.native_size
         )
+        splits[split].remark = overlaps
     return splits
 
 
