@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from advdim import own
+from advdim.networks.tangents import forward_with_push, has_tangents
 from advdim.perturbations import loss_gradient, norms, one_step, per_sample_loss
 from advdim.perturbations import pgd_linf as pgd_linf_perturbation
 
@@ -52,11 +53,19 @@ def _gradient_penalty(
     network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, epsilon: float, order: int
 ) -> torch.Tensor:
     inputs = inputs.detach().requires_grad_()
-    losses = per_sample_loss(network, inputs, targets)
-    (gradient,) = torch.autograd.grad(losses.sum(), inputs, create_graph=True)
     dimension = inputs[0].numel()
     strength = epsilon / 2 * dimension ** (1 - 1 / order)
-    return losses.mean() + strength * norms(gradient, order).mean()
+    if not has_tangents(network):
+        losses = per_sample_loss(network, inputs, targets)
+        (gradient,) = torch.autograd.grad(losses.sum(), inputs, create_graph=True)
+        return losses.mean() + strength * norms(gradient, order).mean()
+    logits, push = forward_with_push(network, inputs)
+    losses = F.cross_entropy(logits, targets, reduction="none")
+    (gradient,) = torch.autograd.grad(losses.sum(), inputs, retain_graph=True)
+    # along its own steepest ascent a gradient is as long as its norm, to first order there, too
+    moved = push(one_step(gradient, 1.0, math.inf if order == 1 else 2))
+    loss_moved = (logits.softmax(1) * moved).sum(1) - moved.gather(1, targets[:, None])[:, 0]
+    return losses.mean() + strength * loss_moved.mean()
 
 
 def aug_linf(
@@ -147,18 +156,25 @@ def cross_lipschitz(
     ``2 K sum_l ||df_l/dx||^2 - 2 ||sum_l df_l/dx||^2``, so K gradients suffice.
     """
     inputs = inputs.detach().requires_grad_()
-    logits = network(inputs)
+    known = has_tangents(network)
+    logits, push = forward_with_push(network, inputs) if known else (network(inputs), None)
     classes = logits.shape[1]
     gradients = torch.stack(
         [
-            torch.autograd.grad(logits[:, k].sum(), inputs, create_graph=True)[0].flatten(1)
+            torch.autograd.grad(
+                logits[:, k].sum(), inputs, retain_graph=True, create_graph=not known
+            )[0]
             for k in range(classes)
         ]
     )
-    squares = gradients.square().sum(dim=(0, 2))
-    square_of_sum = gradients.sum(0).square().sum(1)
-    pairs = (2 * classes * squares - 2 * square_of_sum) / classes**2
-    return F.cross_entropy(logits, targets) + epsilon * pairs.mean()
+    total = gradients.sum(0)
+    pairs = 2 * (classes * gradients.square().sum() - total.square().sum()) / classes**2
+    if push:
+        # its derivative with respect to each gradient, and the logits along that
+        directions = 4 * (classes * gradients - total) / classes**2
+        moved = torch.stack([push(directions[k])[:, k].sum() for k in range(classes)]).sum()
+        pairs = pairs + moved - moved.detach()
+    return F.cross_entropy(logits, targets) + epsilon * pairs / len(inputs)
 
 
 @contextlib.contextmanager
