@@ -28,7 +28,7 @@ from reference import copy_weights, plain_network, plain_step
 from advdim.config import Config
 from advdim.config.network import ConvolutionalNetwork
 from advdim.networks.build import Shape, build
-from advdim.networks.low_precision import has_bfloat16, low_precision
+from advdim.networks.low_precision import CRAFTING, has_bfloat16
 from advdim.stages.training import choose_device, float32_only
 from advdim.training.regularisers import objective
 
@@ -38,7 +38,7 @@ NETWORKS = {
     ),
     "strided6": ConvolutionalNetwork(layers=6, strides=[1, 2, 2, 2, 2, 2]),
 }
-VARIANTS = ("plain", "float32", "mixed")
+VARIANTS = ("plain", *CRAFTING)
 EPSILON = 0.01
 # Passes through the network per step, in forward passes: a gradient of the inputs alone is 2, of
 # inputs or weights with the weights' own 3, and a second-order pass about 6.
@@ -116,7 +116,7 @@ def time_one(settings: argparse.Namespace, variant: str, method: str, size: int)
     else:
         step = own_step(variant, method, ours, inputs, targets, device)
     seconds = best_seconds(step, settings.steps, device)
-    precision = torch.bfloat16 if variant == "mixed" else torch.float32
+    precision = torch.bfloat16 if variant == "bfloat16" else torch.float32
     operations = 2 * multiply_adds(ours, inputs[:1]) * len(inputs) * PASSES[method]
     return {
         "seconds": seconds,
@@ -136,9 +136,9 @@ def own_step(
     device: str,
 ) -> Callable[[], None]:
     """Return the step that the package's training loop makes."""
-    if variant == "mixed" and not has_bfloat16(device):
-        raise SystemExit(f"{device} has no bfloat16; leave the variant 'mixed' out")
-    crafting = low_precision(network) if variant == "mixed" else network
+    if variant != "float32" and not has_bfloat16(device):
+        raise SystemExit(f"{device} has no bfloat16; leave the variant {variant!r} out")
+    crafting = CRAFTING[variant](network)
     inputs = inputs.contiguous(memory_format=torch.channels_last)
     methods = Config.model_fields["methods"].get_default()
     function = objective(method, getattr(methods, method).model_dump())

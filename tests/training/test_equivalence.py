@@ -12,7 +12,7 @@ from benchmarks.reference import copy_weights, plain_network, plain_objective
 from advdim.config.network import ConvolutionalNetwork
 from advdim.config.training import Methods
 from advdim.networks.build import Shape, build
-from advdim.networks.low_precision import low_precision
+from advdim.networks.low_precision import low_precision, low_precision_backward
 from advdim.perturbations import loss_gradient, one_step
 from advdim.training.regularisers import REGULARISERS, objective
 
@@ -101,19 +101,48 @@ def test_crafting_in_bfloat16_changes_little_without_ties(method):
     assert difference(gradients, expected_gradients) < (0.2 if method == "pgd_linf" else 0.05)
 
 
-def test_bfloat16_restores_the_ties_of_copied_pixels():
-    """Why crafting in bfloat16 is not the default: it misses what broken ties would give."""
+@pytest.mark.parametrize("method", ["pgd_linf", "aug_linf", "aug_l2"])
+def test_rounding_gradients_alone_changes_little(architecture, method):
+    ours, plain = networks(architecture)
+    expected, expected_gradients = judge(method, plain)
+    loss, gradients = own(method, ours, torch.float32, low_precision_backward(ours))
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-3)
+    assert difference(gradients, expected_gradients) < (0.2 if method == "pgd_linf" else 0.05)
+
+
+def first_order_effects(*crafting):
+    """What a step by each twin's gradient does to the loss of nearly equal copied pixels."""
     network = build(POOLED, Shape(3, SIZE, CLASSES), torch.Generator().manual_seed(0)).train()
     inputs, targets = batch(torch.float32)
     copied = inputs[:, :, ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3)
     noise = 1e-4 * torch.randn(copied.shape, generator=torch.Generator().manual_seed(2))
-    full, rounded = (
-        loss_gradient(version, copied + noise, targets)[1]
-        for version in (network, low_precision(network))
+    full, *rounded = (
+        loss_gradient(twin(network), copied + noise, targets)[1]
+        for twin in (lambda same: same, *crafting)
     )
-    steps = [one_step(gradient, 1.0, math.inf) for gradient in (full, rounded)]
-    first_order = [float((full * step).sum()) for step in steps]
-    assert first_order[1] < 0.9 * first_order[0]
+    best = float((full * one_step(full, 1.0, math.inf)).sum())
+    return [float((full * one_step(g, 1.0, math.inf)).sum()) / best for g in rounded]
+
+
+def test_bfloat16_restores_the_ties_of_copied_pixels_unless_only_gradients_are_rounded():
+    """Why bfloat16 throughout is not the default: it misses what broken ties would give."""
+    throughout, gradients_alone = first_order_effects(low_precision, low_precision_backward)
+    assert throughout < 0.9
+    assert gradients_alone > 0.998
+
+
+@pytest.mark.parametrize("padding_mode", ["reflect", "zeros"])
+def test_only_the_gradient_is_rounded(padding_mode):
+    layer = torch.nn.Conv2d(3, 5, 3, stride=2, padding=1, padding_mode=padding_mode)
+    twin = low_precision_backward(torch.nn.Sequential(layer))
+    inputs = batch(torch.float32)[0].requires_grad_()
+    outputs, expected = twin(inputs), layer(inputs)
+    assert torch.equal(outputs, expected)
+    cotangent = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(3))
+    (rounded,) = torch.autograd.grad(outputs, inputs, cotangent)
+    (exact,) = torch.autograd.grad(expected, inputs, cotangent)
+    error = float((rounded - exact).norm() / exact.norm())
+    assert 1e-4 < error < 1e-2
 
 
 def test_the_twin_shares_parameters_statistics_and_mode():

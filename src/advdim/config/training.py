@@ -87,10 +87,11 @@ class Training(Settings):
     halve_every: PositiveInt = Field(30, description="epochs between two learning-rate halvings")
     reload_best: bool = Field(True, description="at a halving, go back to the best validation net")
     epsilon_units: Units = "normalised"
-    precision: Literal["float32", "mixed"] = Field(
+    precision: Literal["float32", "mixed", "bfloat16"] = Field(
         "float32",
-        description="mixed: training attacks are crafted in bfloat16 where the device has it. Not "
-        "for max pools on copied pixels: rounding makes their inputs equal again",
+        description="how training attacks are crafted where the device has bfloat16. mixed: their "
+        "gradients go back through convolutions in bfloat16, and lose no effect. bfloat16: all of "
+        "it, the fastest, not for max pools: rounding makes nearly equal inputs equal",
     )
     measurement: Measurement = Measurement()
 

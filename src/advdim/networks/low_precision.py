@@ -1,13 +1,16 @@
-"""A network's twin that computes in bfloat16, on the same parameters and statistics.
+"""A network's twins that compute in bfloat16, on the same parameters and statistics.
 
-Perturbations are crafted with it: only the sign or the direction of a gradient enters them, and
+Perturbations are crafted with them: only the sign or the direction of a gradient enters them, and
 whatever is made of them is computed in float32.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 # Layers that take bfloat16 maps beside float32 parameters, and keep their sums in float32.
 AS_THEY_ARE = (
@@ -29,12 +32,57 @@ class LowPrecisionConvolution(nn.Module):
         super().__init__()
         self.convolution = convolution
 
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+    def forward(self, maps: Tensor) -> Tensor:
         """Map (N, C, H, W) of any type to bfloat16 (N, C', H', W')."""
         weight, bias = self.convolution.weight, self.convolution.bias
         return self.convolution._conv_forward(
             maps.bfloat16(), weight.bfloat16(), None if bias is None else bias.bfloat16()
         )
+
+
+class LowPrecisionBackward(nn.Module):
+    """A convolution in float32 whose gradients go back through it in bfloat16.
+
+    What a max pool or a rectifier chooses is then exact; what is rounded is linear. The gradient
+    of the inputs alone is computed, none of the parameters.
+    """
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        self.convolution = convolution
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C', H', W'), as the convolution does."""
+        layer = self.convolution
+        if layer.padding_mode != "zeros":
+            mode = layer.padding_mode
+            maps = nn.functional.pad(maps, layer._reversed_padding_repeated_twice, mode=mode)
+        return _ConvolveAndRoundGradients.apply(maps, layer)
+
+
+class _ConvolveAndRoundGradients(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, layer: nn.Conv2d) -> Tensor:
+        ctx.layer, ctx.shape = layer, maps.shape
+        padding = layer.padding if layer.padding_mode == "zeros" else 0
+        return nn.functional.conv2d(
+            maps, layer.weight, layer.bias, layer.stride, padding, layer.dilation, layer.groups
+        )
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor, None]:
+        layer = ctx.layer
+        padding = layer.padding if layer.padding_mode == "zeros" else (0, 0)
+        weight = layer.weight.detach().bfloat16()
+        # only its shape and layout are looked at
+        maps = torch.empty(
+            ctx.shape, dtype=weight.dtype, device=weight.device, memory_format=torch.channels_last
+        )
+        to_maps, _, _ = torch.ops.aten.convolution_backward(
+            cotangent.bfloat16(), maps, weight, None, layer.stride, padding,
+            layer.dilation, False, (0, 0), layer.groups, (True, False, False),
+        )  # fmt: skip
+        return to_maps.float(), None
 
 
 class Float32Linear(nn.Module):
@@ -44,7 +92,7 @@ class Float32Linear(nn.Module):
         super().__init__()
         self.linear = linear
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         """Map (N, F) of any type to float32 logits (N, K)."""
         return self.linear(features.float())
 
@@ -56,7 +104,7 @@ class Autocast(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:
         """Map (N, C, H, W) to float32 logits (N, K)."""
         # no cache: the weights change between calls, and a cached cast holds on to a graph
         with torch.autocast(inputs.device.type, torch.bfloat16, cache_enabled=False):
@@ -82,6 +130,29 @@ def low_precision(network: nn.Module) -> nn.Module:
         else:
             return Autocast(network)
     return nn.Sequential(*twins)
+
+
+def low_precision_backward(network: nn.Module) -> nn.Module:
+    """Return a module that maps as ``network`` does, and whose input gradients are rounded.
+
+    The forward pass is the network's own, in float32; convolutions pass gradients on in bfloat16.
+    Networks that are no sequence of layers are returned as they are, in float32.
+    """
+    if not isinstance(network, nn.Sequential):
+        return network
+    twins: list[nn.Module] = []
+    for layer in network:
+        plain = type(layer) is nn.Conv2d and not isinstance(layer.padding, str)
+        twins.append(LowPrecisionBackward(layer) if plain else layer)
+    return nn.Sequential(*twins)
+
+
+# How training attacks are crafted, by the setting ``precision``.
+CRAFTING: dict[str, Callable[[nn.Module], nn.Module]] = {
+    "float32": lambda network: network,
+    "mixed": low_precision_backward,
+    "bfloat16": low_precision,
+}
 
 
 def has_bfloat16(device: torch.device | str) -> bool:

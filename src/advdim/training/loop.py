@@ -20,7 +20,7 @@ from advdim.config.training import Training
 from advdim.data.batches import Batches
 from advdim.data.pixels import SPLITS, Pixels
 from advdim.measures import SampleMeasures, accuracy, measure
-from advdim.networks.low_precision import has_bfloat16, low_precision
+from advdim.networks.low_precision import CRAFTING, has_bfloat16
 from advdim.streams import stream
 from advdim.training.checkpoint import TrainingState, resume, save_checkpoint
 from advdim.training.regularisers import Objective
@@ -73,7 +73,7 @@ class Trainer:
         """
         self.network = network.to(device)
         self.precision = precision_used(settings, device)
-        self.crafting = low_precision(network) if self.precision == "mixed" else network
+        self.crafting = CRAFTING[self.precision](network)
         self.batches = {split: Batches(pixels, split, device) for split in SPLITS}
         self.objective = objective
         self.epsilon = epsilon
