@@ -142,8 +142,10 @@ def low_precision_backward(network: nn.Module) -> nn.Module:
         return network
     twins: list[nn.Module] = []
     for layer in network:
-        plain = type(layer) is nn.Conv2d and not isinstance(layer.padding, str)
-        twins.append(LowPrecisionBackward(layer) if plain else layer)
+        if type(layer) is nn.Conv2d and not isinstance(layer.padding, str):
+            twins.append(LowPrecisionBackward(layer))
+        else:
+            twins.append(layer)
     return nn.Sequential(*twins)
 
 
