@@ -1,4 +1,4 @@
-"""A plain training step, as research code usually writes it: what speed and results are held to.
+"""Plain training, as research code usually writes it: what speed and results are held to.
 
 Float32 (or float64, as a judge) in the default layout; padding, convolution, pool, batch norm and
 ReLU each a module; attacks in a loop of autograd calls; a clean pass for the log in every step.
@@ -7,11 +7,18 @@ Formulas are written out from ICML 2019, Eqs. 4, 5 and 18, independently of the 
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
+from advdim.config.data import Augmentation
 from advdim.config.network import ConvolutionalNetwork
+from advdim.config.training import Training
+from advdim.data.pixels import Pixels
+from advdim.data.torchvision_import import torchvision
 
 
 def plain_network(
@@ -100,3 +107,57 @@ def plain_step(
     optimiser.zero_grad()
     objective.backward()
     optimiser.step()
+
+
+class PlainImages(torch.utils.data.Dataset):
+    """Images (C, H, W) in uint8, transformed one by one with torchvision."""
+
+    def __init__(self, pixels: Pixels, split: str, padding: int = 0, flip: bool = False) -> None:
+        transforms = torchvision("transforms")
+        steps = [transforms.ToPILImage()]
+        if padding:
+            steps.append(transforms.RandomCrop(pixels.images[split].shape[-1], padding=padding))
+        if flip:
+            steps.append(transforms.RandomHorizontalFlip())
+        statistics = pixels.normalisation
+        steps += [transforms.ToTensor(), transforms.Normalize(statistics.mean, statistics.std)]
+        self.transform = transforms.Compose(steps)
+        self.images, self.labels = pixels.images[split], pixels.labels[split]
+        self.factor = pixels.factor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        image = self.transform(self.images[index])
+        copied = image.repeat_interleave(self.factor, 1).repeat_interleave(self.factor, 2)
+        return copied, int(self.labels[index])
+
+
+def plain_training(
+    method: str,
+    network: nn.Module,
+    pixels: Pixels,
+    augmentation: Augmentation,
+    settings: Training,
+    epsilon: float,
+) -> None:
+    """Train by Section 4: now and then halve the learning rate, from the best weights so far."""
+    train = PlainImages(pixels, "train", augmentation.crop_padding, augmentation.flip)
+    loader = DataLoader(train, settings.batch_size, shuffle=True, drop_last=True)
+    validation = DataLoader(PlainImages(pixels, "validation"), settings.measurement.batch_size)
+    optimiser = torch.optim.SGD(network.parameters(), settings.learning_rate, settings.momentum)
+    best, best_weights = -1.0, copy.deepcopy(network.state_dict())
+    for epoch in range(settings.epochs):
+        if epoch and epoch % settings.halve_every == 0:
+            network.load_state_dict(best_weights)
+            for group in optimiser.param_groups:
+                group["lr"] /= 2
+        network.train()
+        for inputs, targets in loader:
+            plain_step(method, network, optimiser, inputs, targets, epsilon)
+        network.eval()
+        with torch.no_grad():
+            right = sum(int((network(x).argmax(1) == y).sum()) for x, y in validation)
+        if right > best:
+            best, best_weights = right, copy.deepcopy(network.state_dict())

@@ -16,11 +16,11 @@ from advdim.sweep import Cell
 # Passes per image and step of training, one being a forward and a backward to the input.
 PASSES = {
     "none": 1.5,
-    "grad_l1": 3.0,
-    "grad_l2": 3.0,
+    "grad_l1": 3.5,
+    "grad_l2": 3.5,
     "aug_linf": 4.0,
     "aug_l2": 4.0,
-    "cross_lipschitz": 30.0,
+    "cross_lipschitz": 22.0,
 }
 # A method of one's own is taken to cost as much as PGD with its usual steps.
 OWN_METHOD_PASSES = 8.5

@@ -1,0 +1,173 @@
+"""Whole cells trained by the package and by plain research code: time, and what came out.
+
+For each method and seed the same initial network is trained on the dataset of a configuration:
+plainly (a loader that transforms images one by one, float32, the step of ``reference.py``), and by
+the package at each precision. Each run is a process of its own; processor seconds count, and leave
+out measuring. All networks are then measured alike. Prints, per method and variant, the seconds,
+their ratio to the plain ones, and each measure over the seeds. JSON goes to ``--json``.
+
+    python benchmarks/whole_cell.py CONFIG --dataset cifar10 --network maxpool8 --size 32 \
+        --methods none:0 grad_l1:0.01 pgd_linf:0.0032 --seeds 4
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import yaml
+from reference import copy_weights, plain_network, plain_training
+
+from advdim.config import Config, load
+from advdim.config.network import ConvolutionalNetwork
+from advdim.data.batches import Batches
+from advdim.data.pixels import Pixels, prepare
+from advdim.measures import measure
+from advdim.memory import keep_freed_memory
+from advdim.networks.build import Shape, build
+from advdim.networks.low_precision import CRAFTING
+from advdim.stages.training import float32_only
+from advdim.streams import stream
+from advdim.training.loop import Trainer
+from advdim.training.regularisers import objective
+from advdim.units import to_normalised
+
+VARIANTS = ("plain", *CRAFTING)
+MEASURES = ("accuracy", "loss", "grad_l1", "grad_l1_untied", "vulnerability", "damage")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--network", required=True)
+    parser.add_argument("--size", type=int, required=True)
+    parser.add_argument("--methods", nargs="+", required=True, metavar="METHOD:EPSILON")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=["plain", "float32"])
+    parser.add_argument("--epochs", type=int, help="instead of the configured ones")
+    parser.add_argument("--json", type=Path, help="write every run into this file")
+    parser.add_argument("--one", nargs=4, metavar=("VARIANT", "METHOD", "EPSILON", "SEED"))
+    settings = parser.parse_args()
+    if settings.one:
+        print(json.dumps(run_here(settings, *settings.one)))
+        return
+    rows = [
+        run_alone(variant, *method.split(":"), str(seed))
+        for method in settings.methods
+        for seed in range(settings.seeds)
+        for variant in settings.variants
+    ]
+    if settings.json:
+        settings.json.write_text(json.dumps(rows, indent=2))
+    print(comparison(pd.DataFrame(rows)).to_string(index=False))
+
+
+def run_alone(variant: str, method: str, epsilon: str, seed: str) -> dict[str, Any]:
+    """Train one network in a fresh process, whose allocator nothing has touched."""
+    command = [sys.executable, *sys.argv, "--one", variant, method, epsilon, seed]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    row = dict(json.loads(done.stdout.splitlines()[-1]))
+    print(row, file=sys.stderr, flush=True)
+    return row
+
+
+def run_here(
+    settings: argparse.Namespace, variant: str, method: str, epsilon: str, seed: str
+) -> dict[str, Any]:
+    """Train one network; return its seconds and what is measured of it on the test images."""
+    config = load(yaml.safe_load(settings.config.read_text()))
+    training = config.training_of(settings.dataset, settings.network)
+    if settings.epochs:
+        training = training.model_copy(update={"epochs": settings.epochs})
+    pixels, _ = prepare(config.datasets[settings.dataset], settings.dataset, settings.size)
+    architecture = config.networks[settings.network]
+    assert isinstance(architecture, ConvolutionalNetwork)
+    shape = Shape(pixels.channels, settings.size, len(pixels.class_names))
+    initial = build(architecture, shape, stream("benchmark", int(seed)))
+    strength = to_normalised(float(epsilon), training.epsilon_units, pixels.normalisation)
+    if variant == "plain":
+        torch.set_num_threads(config.threads)
+        torch.manual_seed(int(seed))
+        network: torch.nn.Module = plain_network(
+            architecture, pixels.channels, settings.size, shape.classes
+        )
+        copy_weights(initial, network)
+        start = time.process_time()
+        augmentation = config.datasets[settings.dataset].augmentation
+        plain_training(method, network, pixels, augmentation, training, strength)
+        seconds = time.process_time() - start
+        copy_weights(network, initial)
+    else:
+        float32_only(config.threads)
+        keep_freed_memory()
+        trainer = own_trainer(config, settings, training, pixels, initial, variant, method, seed)
+        trainer.epsilon = strength
+        start = time.process_time()
+        trainer.train()
+        seconds = time.process_time() - start
+    attack = training.measurement
+    measured = measure(
+        initial,
+        Batches(pixels, "test").ordered(attack.batch_size),
+        attack,
+        to_normalised(attack.epsilon, attack.epsilon_units, pixels.normalisation),
+        stream("noise"),
+        stream("start"),
+    )
+    names = {"variant": variant, "method": f"{method}:{epsilon}", "seed": int(seed)}
+    return {**names, "seconds": seconds, **measured.averages()}
+
+
+def own_trainer(
+    config: Config,
+    settings: argparse.Namespace,
+    training: Any,
+    pixels: Pixels,
+    network: torch.nn.Module,
+    variant: str,
+    method: str,
+    seed: str,
+) -> Trainer:
+    """Return the package's trainer, told to measure next to nothing on the way."""
+    little = training.measurement.model_copy(
+        update={"images": 2, "steps": 1, "every": training.epochs, "summary_epochs": 1}
+    )
+    own = training.model_copy(update={"precision": variant, "measurement": little})
+    function = objective(method, getattr(config.methods, method).model_dump())
+    augmentation = config.datasets[settings.dataset].augmentation
+    return Trainer(network, pixels, function, 0.0, own, augmentation, ("benchmark", seed))
+
+
+def comparison(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per method and variant: seconds, ratio, and each measure over the seeds.
+
+    A measure is its mean and standard deviation and, in brackets, how far the mean is from the
+    plain one's, in standard errors of that difference.
+    """
+    rows = []
+    for (method, variant), group in runs.groupby(["method", "variant"], sort=False):
+        row: dict[str, Any] = {"method": method, "variant": variant}
+        row["seconds"] = f"{group['seconds'].median():.1f}"
+        plain = runs[(runs["method"] == method) & (runs["variant"] == "plain")]
+        if len(plain):
+            row["times as fast"] = f"{plain['seconds'].median() / group['seconds'].median():.2f}"
+        for name in MEASURES:
+            row[name] = f"{group[name].mean():.3g} ± {group[name].std():.2g}"
+            if len(plain) > 1 and variant != "plain":
+                error = math.hypot(group[name].sem(), plain[name].sem())
+                row[name] += f" ({(group[name].mean() - plain[name].mean()) / error:+.1f})"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+if __name__ == "__main__":
+    main()
