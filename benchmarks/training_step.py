@@ -1,13 +1,14 @@
-"""Time of a training step beside that of plain research code, as ratios in one run.
+"""Time of a training step, or of measuring, beside plain research code, as ratios in one run.
 
 Every variant runs in a process of its own, all of them in turn for some rounds, and the best round
 of each counts: processor seconds on a CPU (which other programs disturb least), wall seconds on a
 GPU. ``of_matrix_rate`` is the arithmetic of the convolutions over the step's time, against the rate
 of a large matrix product of the same precision: convolutions may exceed it where the library's
-matrix product is the weaker of the two. Writes JSON to standard output, and a figure with
-``--figure``:
+matrix product is the weaker of the two. ``evaluation`` is a pass in evaluation mode,
+``test_attack`` PGD as every measurement runs it, in 10 steps; only methods that craft perturbations
+have other precisions than float32. Writes JSON to standard output, and a figure with ``--figure``:
 
-    python benchmarks/training_step.py --sizes 32 64 128 --methods pgd_linf grad_l1 none
+    python benchmarks/training_step.py --sizes 32 64 128 --methods pgd_linf grad_l1 none test_attack
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from advdim.config import Config
 from advdim.config.network import ConvolutionalNetwork
 from advdim.networks.build import Shape, build
 from advdim.networks.low_precision import CRAFTING, has_bfloat16
+from advdim.perturbations import pgd_linf
 from advdim.stages.training import choose_device, float32_only
 from advdim.training.regularisers import objective
 
@@ -40,9 +42,13 @@ NETWORKS = {
 }
 VARIANTS = ("plain", *CRAFTING)
 EPSILON = 0.01
+ATTACK_STEPS = 10
 # Passes through the network per step, in forward passes: a gradient of the inputs alone is 2, of
-# inputs or weights with the weights' own 3, and a second-order pass about 6.
-PASSES = {"none": 3, "grad_l1": 8, "grad_l2": 8, "aug_linf": 8, "aug_l2": 8, "pgd_linf": 17}
+# the weights 3; a penalty's direction, pushed forward, is one more and comes back by two.
+PASSES = {"none": 3, "grad_l1": 7, "grad_l2": 7, "aug_linf": 8, "aug_l2": 8, "pgd_linf": 17}
+PASSES |= {"cross_lipschitz": 43, "evaluation": 1, "test_attack": 2 * ATTACK_STEPS + 1}
+MEASURING = ("evaluation", "test_attack")
+WITH_CRAFTING = ("aug_linf", "aug_l2", "pgd_linf")
 
 
 def main() -> None:
@@ -73,18 +79,23 @@ def compare(settings: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield a row per (size, method, variant), each with its ratio to the plain step."""
     for size in settings.sizes:
         for method in settings.methods:
+            variants = [v for v in settings.variants if _differs(v, method)]
             rounds = [
-                {variant: run_one(variant, method, size) for variant in settings.variants}
+                {variant: run_one(variant, method, size) for variant in variants}
                 for _ in range(settings.rounds)
             ]
             best = {
                 variant: min((r[variant] for r in rounds), key=lambda row: row["seconds"])
-                for variant in settings.variants
+                for variant in variants
             }
             for variant, row in best.items():
                 if "plain" in best:
                     row["times_the_plain_step"] = best["plain"]["seconds"] / row["seconds"]
                 yield {"size": size, "method": method, "variant": variant, **row}
+
+
+def _differs(variant: str, method: str) -> bool:
+    return variant in ("plain", "float32") or method in WITH_CRAFTING
 
 
 def run_one(variant: str, method: str, size: int) -> dict[str, Any]:
@@ -113,6 +124,11 @@ def time_one(settings: argparse.Namespace, variant: str, method: str, size: int)
 
         def step() -> None:
             plain_step(method, network, optimiser, inputs, targets, EPSILON)
+
+        if method in MEASURING:
+            step = plain_measuring(method, network.eval(), inputs, targets)
+    elif method in MEASURING:
+        step = own_measuring(method, ours.eval(), inputs, targets)
     else:
         step = own_step(variant, method, ours, inputs, targets, device)
     seconds = best_seconds(step, settings.steps, device)
@@ -150,6 +166,41 @@ def own_step(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
+
+    return step
+
+
+def own_measuring(
+    method: str, network: torch.nn.Module, inputs: torch.Tensor, targets: torch.Tensor
+) -> Callable[[], None]:
+    """Return a pass in evaluation mode, or the attack and the pass that judges it."""
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
+
+    def step() -> None:
+        delta = torch.zeros(())
+        if method == "test_attack":
+            steps = {"steps": ATTACK_STEPS, "relative_step": 1 / 7.5}
+            delta = pgd_linf(network, inputs, targets, EPSILON, **steps)
+        with torch.no_grad():
+            network(inputs + delta.to(inputs.device))
+
+    return step
+
+
+def plain_measuring(
+    method: str, network: torch.nn.Module, inputs: torch.Tensor, targets: torch.Tensor
+) -> Callable[[], None]:
+    """Return the same in plain code."""
+
+    def step() -> None:
+        delta = torch.zeros_like(inputs)
+        for _ in range(ATTACK_STEPS if method == "test_attack" else 0):
+            variable = (inputs + delta).requires_grad_()
+            loss = torch.nn.functional.cross_entropy(network(variable), targets)
+            (gradient,) = torch.autograd.grad(loss, variable)
+            delta = (delta + EPSILON / 7.5 * gradient.sign()).clamp(-EPSILON, EPSILON)
+        with torch.no_grad():
+            network(inputs + delta)
 
     return step
 
@@ -207,11 +258,13 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         for variant in [name for name in VARIANTS if name != "plain"]:
             chosen = [r for r in rows if (r["method"], r["variant"]) == (method, variant)]
             sizes = [row["size"] for row in chosen]
-            axis.plot(sizes, [row["times_the_plain_step"] for row in chosen], "o-", label=variant)
+            if chosen:
+                ratios = [row["times_the_plain_step"] for row in chosen]
+                axis.plot(sizes, ratios, "o-", label=variant)
         axis.set(title=method, xlabel="size (pixels)", xscale="log", ylim=(0, None))
         axis.axhline(1, ls=":", color="0.4")
     axes[0][0].set_ylabel("times as fast as the plain step")
-    axes[0][-1].legend(frameon=False)
+    axes[0][0].legend(frameon=False)
     figure.savefig(path, dpi=150)
 
 
