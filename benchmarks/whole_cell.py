@@ -4,7 +4,7 @@ For each method and seed the same initial network is trained on the dataset of a
 plainly (a loader that transforms images one by one, float32, the step of ``reference.py``), and by
 the package at each precision. Each run is a process of its own; processor seconds count, and leave
 out measuring. All networks are then measured alike. Prints, per method and variant, the seconds,
-their ratio to the plain ones, and each measure over the seeds. JSON goes to ``--json``.
+their ratio to the first variant's, and each measure over the seeds. JSON goes to ``--json``.
 
     python benchmarks/whole_cell.py CONFIG --dataset cifar10 --network maxpool8 --size 32 \
         --methods none:0 grad_l1:0.01 pgd_linf:0.0032 --seeds 4
@@ -150,21 +150,20 @@ def own_trainer(
 def comparison(runs: pd.DataFrame) -> pd.DataFrame:
     """Return a row per method and variant: seconds, ratio, and each measure over the seeds.
 
-    A measure is its mean and standard deviation and, in brackets, how far the mean is from the
-    plain one's, in standard errors of that difference.
+    All is held to the variant that was named first. A measure is its mean and standard deviation
+    and, in brackets, the distance of the means in standard errors of their difference.
     """
     rows = []
     for (method, variant), group in runs.groupby(["method", "variant"], sort=False):
         row: dict[str, Any] = {"method": method, "variant": variant}
+        first = runs[(runs["method"] == method) & (runs["variant"] == runs["variant"].iloc[0])]
         row["seconds"] = f"{group['seconds'].median():.1f}"
-        plain = runs[(runs["method"] == method) & (runs["variant"] == "plain")]
-        if len(plain):
-            row["times as fast"] = f"{plain['seconds'].median() / group['seconds'].median():.2f}"
+        row["times as fast"] = f"{first['seconds'].median() / group['seconds'].median():.2f}"
         for name in MEASURES:
             row[name] = f"{group[name].mean():.3g} ± {group[name].std():.2g}"
-            if len(plain) > 1 and variant != "plain":
-                error = math.hypot(group[name].sem(), plain[name].sem())
-                row[name] += f" ({(group[name].mean() - plain[name].mean()) / error:+.1f})"
+            error = math.hypot(group[name].sem(), first[name].sem())
+            if variant != first["variant"].iloc[0] and error > 0:
+                row[name] += f" ({(group[name].mean() - first[name].mean()) / error:+.1f})"
         rows.append(row)
     return pd.DataFrame(rows)
 
