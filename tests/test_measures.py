@@ -59,6 +59,29 @@ def test_measures_against_a_loop_over_samples(network):
         assert averages[name] == pytest.approx(expected, rel=1e-4, abs=1e-6), name
 
 
+@pytest.mark.parametrize(("random_start", "passes"), [(False, 5), (True, 6)])
+def test_no_gradient_is_computed_twice(network, random_start, passes):
+    """Two gradients, three steps, the result; a first step from the image takes its gradient."""
+    seen = []
+    network.register_forward_hook(lambda *_: seen.append(1))
+    settings = SETTINGS.model_copy(update={"random_start": random_start})
+    measured(network, batches(count=4), settings=settings)
+    assert len(seen) == passes
+
+
+def test_a_random_start_takes_its_own_first_gradient(network):
+    ((inputs, labels),) = batches(count=4)
+    network.eval()
+    given = [
+        pgd_linf(
+            network, inputs, labels, 0.3, steps=1, relative_step=0.5, random=stream("start"),
+            gradient=gradient,
+        )
+        for gradient in (None, -torch.ones_like(inputs))
+    ]  # fmt: skip
+    assert torch.equal(*given)
+
+
 def test_a_linear_networks_gradient_norm_is_known():
     network = nn.Sequential(nn.Flatten(), nn.Linear(36, 2))
     parts = batches(size=10)

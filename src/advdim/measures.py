@@ -102,6 +102,7 @@ def _measure_batch(
         steps=settings.steps,
         relative_step=settings.relative_step,
         random=start if settings.random_start else None,
+        gradient=gradient,
     )
     with torch.no_grad():
         adversarial_logits = network(inputs + delta)

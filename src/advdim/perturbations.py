@@ -57,18 +57,24 @@ def pgd_linf(
     steps: int,
     relative_step: float,
     random: torch.Generator | None = None,
+    gradient: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return the l-inf perturbation after ``steps`` projected sign-gradient ascent steps.
 
     ``relative_step`` is the step over ``epsilon``; with ``random`` the start is uniform in the
     ball (Madry et al. 2018). There is no clipping to the pixel box: Definition 1 has none.
+    ``gradient`` is the loss gradient at the inputs, where it is known: a first step from there
+    needs no other.
     """
     if random is None:
         delta = torch.zeros_like(inputs)
     else:
         noise = torch.rand(inputs.shape, generator=random, device=random.device)
         delta = torch.empty_like(inputs).copy_((2 * noise - 1) * epsilon)
+        gradient = None
     for _ in range(steps):
-        _, gradient = loss_gradient(network, inputs + delta, targets)
-        delta = delta.add(gradient.sign_(), alpha=relative_step * epsilon).clamp_(-epsilon, epsilon)
+        if gradient is None:
+            _, gradient = loss_gradient(network, inputs + delta, targets)
+        delta = delta.add(gradient.sign(), alpha=relative_step * epsilon).clamp_(-epsilon, epsilon)
+        gradient = None
     return delta
