@@ -2,6 +2,7 @@
 # make plan CONFIG=FILE GPU=a100   cells, jobs, hours here and on a GPU, disk, before it runs
 # make test   everything that needs no cluster and no GPU
 # make test-slurm   the workflow on a real one-node SLURM (root, Debian's packages)
+# make benchmark   steps and measuring beside plain research code, as ratios; half an hour
 # make lint   format, style, workflow and types
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= all
 
-.PHONY: demo plan test test-slurm lint format schema conda clean
+.PHONY: demo plan test test-slurm benchmark lint format schema conda clean
 
 $(READY): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -36,6 +37,12 @@ test: $(READY)
 test-slurm: $(READY)
 	@tests/slurm/cluster.sh start
 	@trap 'tests/slurm/cluster.sh stop' EXIT; $(BIN)/pytest -m slurm tests/slurm
+
+benchmark: $(READY)
+	@mkdir -p results/benchmarks
+	$(BIN)/python benchmarks/training_step.py --figure results/benchmarks/training_step.png \
+		> results/benchmarks/training_step.json
+	@echo "Ratios in results/benchmarks: training_step.json, training_step.png."
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

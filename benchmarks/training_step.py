@@ -8,7 +8,7 @@ matrix product is the weaker of the two. ``evaluation`` is a pass in evaluation 
 ``test_attack`` PGD as every measurement runs it, in 10 steps; only methods that craft perturbations
 have other precisions than float32. Writes JSON to standard output, and a figure with ``--figure``:
 
-    python benchmarks/training_step.py --sizes 32 64 128 --methods pgd_linf grad_l1 none test_attack
+    python benchmarks/training_step.py --network maxpool8 --sizes 32 64 128 --methods pgd_linf none
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ ATTACK_STEPS = 10
 PASSES = {"none": 3, "grad_l1": 7, "grad_l2": 7, "aug_linf": 8, "aug_l2": 8, "pgd_linf": 17}
 PASSES |= {"cross_lipschitz": 43, "evaluation": 1, "test_attack": 2 * ATTACK_STEPS + 1}
 MEASURING = ("evaluation", "test_attack")
+USUAL = ["none", "grad_l1", "aug_linf", "pgd_linf", "evaluation", "test_attack"]
 WITH_CRAFTING = ("aug_linf", "aug_l2", "pgd_linf")
 
 
@@ -55,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", choices=NETWORKS, default="maxpool8")
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64])
-    parser.add_argument("--methods", nargs="+", choices=PASSES, default=["pgd_linf", "none"])
+    parser.add_argument("--methods", nargs="+", choices=PASSES, default=USUAL)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=2)
@@ -249,22 +250,35 @@ def peak_megabytes(device: str) -> float:
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """Draw the ratios against the size, a panel per method."""
+    """Draw the ratios, and the time per pixel, against the size; a column per method."""
     import matplotlib.pyplot as plt
 
     methods = list(dict.fromkeys(row["method"] for row in rows))
-    figure, axes = plt.subplots(1, len(methods), squeeze=False, layout="constrained", sharey=True)
-    for axis, method in zip(axes[0], methods, strict=True):
-        for variant in [name for name in VARIANTS if name != "plain"]:
+    size = (2.2 * len(methods) + 1, 5)
+    figure, axes = plt.subplots(
+        2,
+        len(methods),
+        squeeze=False,
+        layout="constrained",
+        sharex=True,
+        sharey="row",
+        figsize=size,
+    )
+    for (above, below), method in zip(axes.T, methods, strict=True):
+        for variant in VARIANTS:
             chosen = [r for r in rows if (r["method"], r["variant"]) == (method, variant)]
             sizes = [row["size"] for row in chosen]
+            style = {"marker": "o", "label": variant, "color": f"C{VARIANTS.index(variant)}"}
             if chosen:
-                ratios = [row["times_the_plain_step"] for row in chosen]
-                axis.plot(sizes, ratios, "o-", label=variant)
-        axis.set(title=method, xlabel="size (pixels)", xscale="log", ylim=(0, None))
-        axis.axhline(1, ls=":", color="0.4")
+                above.plot(sizes, [row["times_the_plain_step"] for row in chosen], **style)
+                below.plot(sizes, [row["nanoseconds_per_pixel"] for row in chosen], **style)
+        above.set(title=method, ylim=(0, None))
+        below.set(xlabel="size (pixels)", yscale="log")
+        below.set_xscale("log", base=2)
+        below.xaxis.set_major_formatter("{x:.0f}")
     axes[0][0].set_ylabel("times as fast as the plain step")
-    axes[0][0].legend(frameon=False)
+    axes[1][0].set_ylabel("nanoseconds per pixel")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.savefig(path, dpi=150)
 
 
