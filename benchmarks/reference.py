@@ -144,7 +144,7 @@ def plain_training(
 ) -> None:
     """Train by Section 4: now and then halve the learning rate, from the best weights so far."""
     train = PlainImages(pixels, "train", augmentation.crop_padding, augmentation.flip)
-    loader = DataLoader(train, settings.batch_size, shuffle=True, drop_last=True)
+    loader = DataLoader(train, settings.batch_size, shuffle=True)
     validation = DataLoader(PlainImages(pixels, "validation"), settings.measurement.batch_size)
     optimiser = torch.optim.SGD(network.parameters(), settings.learning_rate, settings.momentum)
     best, best_weights = -1.0, copy.deepcopy(network.state_dict())
