@@ -87,6 +87,19 @@ def test_the_page_is_whole_and_shows_every_claim(made):
         assert claim.source in page.text
 
 
+def test_claims_that_nothing_is_drawn_for_come_last_and_do_not_count(made):
+    _, page, tables = made
+    rows = read_table(tables / "claims.parquet")
+    judged = rows[rows["experiment"] != ""]
+    assert 0 < len(judged) < len(rows)
+    assert f"{len(judged)} judgements: 0 holds, 0 fails, {len(judged)} undecided" in page.text
+    assert f"{len(rows) - len(judged)} more, at the end," in page.text
+    sources = [
+        page.text.rindex(sentence) for sentence in rows["sentence"][rows["experiment"] == ""]
+    ]
+    assert min(sources) > max(page.text.index(sentence) for sentence in judged["sentence"])
+
+
 def test_every_figure_is_embedded_with_its_caption_as_text(made):
     config, page, _ = made
     drawn = [f for e in config.experiments.values() for f in e.figures]

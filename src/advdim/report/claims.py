@@ -23,10 +23,12 @@ def claim_anchor(row: pd.Series) -> str:
 
 
 def claims_section(rows: pd.DataFrame) -> str:
-    """Return the section for the table ``claims``."""
-    counts = rows["verdict"].value_counts()
+    """Return the section for the table ``claims``; what no experiment draws comes last."""
+    judged, absent = (rows[(rows["experiment"] == "") == missing] for missing in (False, True))
+    counts = judged["verdict"].value_counts()
     summary = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in VERDICTS)
-    body = "\n".join(_row(row) for _, row in rows.iterrows())
+    rest = f" {len(absent)} more, at the end, are about figures that this run does not draw."
+    body = "\n".join(_row(row) for _, row in pd.concat([judged, absent]).iterrows())
     table = f"""<table class="claims" id="claims">
 <thead><tr><th scope="col">Claim</th><th scope="col">Verdict</th><th scope="col">Estimate</th>
 <th scope="col">Claimed</th><th scope="col">Seen in</th></tr></thead>
@@ -36,8 +38,9 @@ def claims_section(rows: pd.DataFrame) -> str:
 </table>"""
     return f"""<section aria-labelledby="claims-heading">
 <h2 id="claims-heading">What the papers claim, and what this run shows</h2>
-<p>{len(rows)} judgements: {summary}. A claim holds where the 95 % bootstrap interval of its
-statistic lies in the claimed range, fails where it lies outside, and is undecided otherwise.</p>
+<p>{len(judged)} judgements: {summary}. A claim holds where the 95 % bootstrap interval of its
+statistic lies in the claimed range, fails where it lies outside, and is undecided
+otherwise.{rest if len(absent) else ""}</p>
 {searchable("claims", "Find claims", "gradient, Figure 2, fails ...", table)}
 </section>"""
 

@@ -62,8 +62,8 @@ def report_page(
 <a class="skip" href="#claims-heading">Skip to the claims</a>
 <header>
 <h1>How does adversarial vulnerability depend on the dimension of the input?</h1>
-<p>{len(cells)} trained networks, {len(figures)} figures, {len(claims)} judgements of what ICML
-2019, its preprint and NIPS 2017 claim.</p>
+<p>{len(cells)} trained networks, {len(figures)} figures, {(claims["experiment"] != "").sum()}
+judgements of what ICML 2019, its preprint and NIPS 2017 claim.</p>
 <nav aria-label="Contents"><ul>
 {links}
 {experiments}
