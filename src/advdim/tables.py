@@ -59,7 +59,7 @@ MEASURE_COLUMNS = (
     Column("grad_l1_untied", REAL, "nats per normalised unit", "E||dL/dx||_1, ties broken"),
     Column("grad_l2_untied", REAL, "nats per normalised unit", "E||dL/dx||_2, ties broken"),
     Column("grad_nonzero", REAL, "fraction", "share of gradient coordinates that are not 0"),
-    Column("vulnerability", REAL, "fraction", "share of predictions that the attack changes"),
+    Column("vulnerability", REAL, "fraction", "share of predictions changed by raising the loss"),
     Column("damage", REAL, "nats", "mean increase of the loss under the attack"),
     Column("adversarial_accuracy", REAL, "fraction", "share of correct predictions under attack"),
 )
