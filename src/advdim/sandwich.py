@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from advdim.config.bounds import BOUND_NAMES
 from advdim.sweep import IDENTITY
-from advdim.tables import BOUND_NAMES
 
 TOLERANCE = 1e-6  # relative; norms are taken in float32
 GREY_LEVELS = 255.0

@@ -1,0 +1,47 @@
+"""Tables ``bounds`` and ``bound_summaries``: lower bounds beside the smallest adversarials."""
+
+from __future__ import annotations
+
+from advdim.config.bounds import BOUND_NAMES
+from advdim.tables.columns import FLAG, REAL, TEXT, WHOLE, Column
+
+BOUND_COLUMNS = (
+    Column("dimension", WHOLE, "", "d = channels * size * size"),
+    Column("sample", WHOLE, "", "index in the stored test images"),
+    Column("label", WHOLE, "", "true class"),
+    Column("prediction", WHOLE, "", "predicted class, before attack"),
+    Column("pixel_scale", REAL, "pixel range", "one normalised unit; exact if channels share it"),
+    Column("published", REAL, "normalised units", "lower bound of NIPS 2017 on the l2 norm"),
+    Column("sound", REAL, "normalised units", "largest of the sound lower bounds on the l2 norm"),
+    Column("sound_kind", TEXT, "", "name of the largest sound bound"),
+    *(
+        Column(kind, REAL, "normalised units", f"sound lower bound {kind}; null: not computed")
+        for kind in BOUND_NAMES
+    ),
+    Column("best_attack_l2", REAL, "normalised units", "smallest verified adversarial l2 norm"),
+    Column("best_attack", TEXT, "", "attack that found it"),
+    Column("fgsm_l2", REAL, "normalised units", "l2 norm of FGSM's, up to its largest epsilon"),
+    Column("published_violated", FLAG, "", "the published bound is above best_attack_l2"),
+)
+GREY = "grey levels of 255 / d"
+BOUND_SUMMARY_COLUMNS = (
+    Column("dimension", WHOLE, "", "d = channels * size * size"),
+    Column("quantity", TEXT, "", "fgsm, best_attack, published, sound, or a sound bound's name"),
+    Column("samples", WHOLE, "", "images for which it was computed"),
+    Column("found", WHOLE, "", "of these, how many have a finite value"),
+    *(
+        Column(name, REAL, GREY, f"{meaning} over images, as in Tables 1 and 2 of NIPS 2017")
+        for name, meaning in (
+            ("mean", "mean"),
+            ("median", "median"),
+            ("std", "standard deviation"),
+            ("min", "smallest"),
+            ("max", "largest"),
+        )
+    ),
+    Column("median_pixel", REAL, "pixel range", "median l2 norm"),
+    Column("decades", REAL, "decades", "median of log10 of best_attack_l2 over the quantity"),
+    Column("decades_fgsm", REAL, "decades", "median of log10 of fgsm_l2 over the quantity"),
+    Column("violations", WHOLE, "", "images whose best attack is smaller than the quantity"),
+    Column("accuracy", REAL, "fraction", "share of correct predictions, before attack"),
+)
