@@ -72,11 +72,7 @@ def plain_objective(
         clean = F.cross_entropy(network(inputs), targets)
         return (clean + F.cross_entropy(network(inputs + delta), targets)) / 2
     if method == "pgd_linf":
-        delta = start
-        for _ in range(7):
-            variable = (inputs + delta).requires_grad_()
-            (gradient,) = torch.autograd.grad(F.cross_entropy(network(variable), targets), variable)
-            delta = (delta + epsilon / (0.75 * 7) * gradient.sign()).clamp(-epsilon, epsilon)
+        delta = plain_pgd(network, inputs, targets, epsilon, start, 7, 1 / (0.75 * 7))
         return F.cross_entropy(network(inputs + delta), targets)
     if method == "cross_lipschitz":
         variable = inputs.clone().requires_grad_()
@@ -89,6 +85,24 @@ def plain_objective(
         pairs = sum((a - b).pow(2).sum(1) for a in gradients for b in gradients)
         return F.cross_entropy(logits, targets) + epsilon * pairs.mean() / classes**2
     raise ValueError(f"unknown method {method!r}")
+
+
+def plain_pgd(
+    network: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    epsilon: float,
+    start: Tensor,
+    steps: int,
+    relative_step: float,
+) -> Tensor:
+    """Return the perturbation after some steps by the gradient's sign."""
+    delta = start
+    for _ in range(steps):
+        variable = (inputs + delta).requires_grad_()
+        (gradient,) = torch.autograd.grad(F.cross_entropy(network(variable), targets), variable)
+        delta = (delta + relative_step * epsilon * gradient.sign()).clamp(-epsilon, epsilon)
+    return delta
 
 
 def plain_step(

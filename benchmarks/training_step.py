@@ -14,6 +14,7 @@ have other precisions than float32. Writes JSON to standard output, and a figure
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import resource
 import subprocess
@@ -24,15 +25,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from reference import copy_weights, plain_network, plain_step
+from reference import copy_weights, plain_network, plain_pgd, plain_step
 
 from advdim.config import Config
 from advdim.config.network import ConvolutionalNetwork
+from advdim.costs import PASSES as TRAINING_PASSES
 from advdim.networks.build import Shape, build
 from advdim.networks.low_precision import CRAFTING, has_bfloat16
 from advdim.perturbations import pgd_linf
 from advdim.stages.training import choose_device, float32_only
-from advdim.training.regularisers import objective
+from advdim.training.regularisers import REGULARISERS, objective
 
 NETWORKS = {
     "maxpool8": ConvolutionalNetwork(
@@ -42,14 +44,12 @@ NETWORKS = {
 }
 VARIANTS = ("plain", *CRAFTING)
 EPSILON = 0.01
-ATTACK_STEPS = 10
-# Passes through the network per step, in forward passes: a gradient of the inputs alone is 2, of
-# the weights 3; a penalty's direction, pushed forward, is one more and comes back by two.
-PASSES = {"none": 3, "grad_l1": 7, "grad_l2": 7, "aug_linf": 8, "aug_l2": 8, "pgd_linf": 17}
-PASSES |= {"cross_lipschitz": 43, "evaluation": 1, "test_attack": 2 * ATTACK_STEPS + 1}
+ATTACK_STEPS, RELATIVE_STEP = 10, 1 / 7.5
+# Passes through the network per step, in forward passes; a gradient of the inputs alone is 2.
+PASSES = {method: 2 * passes for method, passes in TRAINING_PASSES.items()}
+PASSES |= {"pgd_linf": 17, "evaluation": 1, "test_attack": 2 * ATTACK_STEPS + 1}
 MEASURING = ("evaluation", "test_attack")
 USUAL = ["none", "grad_l1", "aug_linf", "pgd_linf", "evaluation", "test_attack"]
-WITH_CRAFTING = ("aug_linf", "aug_l2", "pgd_linf")
 
 
 def main() -> None:
@@ -96,7 +96,11 @@ def compare(settings: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def _differs(variant: str, method: str) -> bool:
-    return variant in ("plain", "float32") or method in WITH_CRAFTING
+    if variant in ("plain", "float32"):
+        return True
+    return (
+        method in REGULARISERS and "crafting" in inspect.signature(REGULARISERS[method]).parameters
+    )
 
 
 def run_one(variant: str, method: str, size: int) -> dict[str, Any]:
@@ -127,9 +131,16 @@ def time_one(settings: argparse.Namespace, variant: str, method: str, size: int)
             plain_step(method, network, optimiser, inputs, targets, EPSILON)
 
         if method in MEASURING:
-            step = plain_measuring(method, network.eval(), inputs, targets)
+            start = torch.zeros_like(inputs)
+            arguments = (network, inputs, targets, EPSILON, start, ATTACK_STEPS, RELATIVE_STEP)
+            step = measuring(method, network, inputs, lambda: plain_pgd(*arguments))
     elif method in MEASURING:
-        step = own_measuring(method, ours.eval(), inputs, targets)
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        settings_of_attack = {"steps": ATTACK_STEPS, "relative_step": RELATIVE_STEP}
+        step = measuring(
+            method, ours, inputs,
+            lambda: pgd_linf(ours, inputs, targets, EPSILON, **settings_of_attack),
+        )  # fmt: skip
     else:
         step = own_step(variant, method, ours, inputs, targets, device)
     seconds = best_seconds(step, settings.steps, device)
@@ -171,37 +182,19 @@ def own_step(
     return step
 
 
-def own_measuring(
-    method: str, network: torch.nn.Module, inputs: torch.Tensor, targets: torch.Tensor
+def measuring(
+    method: str,
+    network: torch.nn.Module,
+    inputs: torch.Tensor,
+    attack: Callable[[], torch.Tensor],
 ) -> Callable[[], None]:
-    """Return a pass in evaluation mode, or the attack and the pass that judges it."""
-    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    """Return a pass without gradients, after the attack where that is asked for."""
+    network.eval()
 
     def step() -> None:
-        delta = torch.zeros(())
-        if method == "test_attack":
-            steps = {"steps": ATTACK_STEPS, "relative_step": 1 / 7.5}
-            delta = pgd_linf(network, inputs, targets, EPSILON, **steps)
+        attacked = inputs + attack() if method == "test_attack" else inputs
         with torch.no_grad():
-            network(inputs + delta.to(inputs.device))
-
-    return step
-
-
-def plain_measuring(
-    method: str, network: torch.nn.Module, inputs: torch.Tensor, targets: torch.Tensor
-) -> Callable[[], None]:
-    """Return the same in plain code."""
-
-    def step() -> None:
-        delta = torch.zeros_like(inputs)
-        for _ in range(ATTACK_STEPS if method == "test_attack" else 0):
-            variable = (inputs + delta).requires_grad_()
-            loss = torch.nn.functional.cross_entropy(network(variable), targets)
-            (gradient,) = torch.autograd.grad(loss, variable)
-            delta = (delta + EPSILON / 7.5 * gradient.sign()).clamp(-EPSILON, EPSILON)
-        with torch.no_grad():
-            network(inputs + delta)
+            network(attacked)
 
     return step
 

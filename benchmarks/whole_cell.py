@@ -26,10 +26,11 @@ import torch
 import yaml
 from reference import copy_weights, plain_network, plain_training
 
-from advdim.config import Config, load
+from advdim.config import load
 from advdim.config.network import ConvolutionalNetwork
+from advdim.config.training import Training
 from advdim.data.batches import Batches
-from advdim.data.pixels import Pixels, prepare
+from advdim.data.pixels import prepare
 from advdim.measures import measure
 from advdim.memory import keep_freed_memory
 from advdim.networks.build import Shape, build
@@ -94,6 +95,7 @@ def run_here(
     shape = Shape(pixels.channels, settings.size, len(pixels.class_names))
     initial = build(architecture, shape, stream("benchmark", int(seed)))
     strength = to_normalised(float(epsilon), training.epsilon_units, pixels.normalisation)
+    augmentation = config.datasets[settings.dataset].augmentation
     if variant == "plain":
         torch.set_num_threads(config.threads)
         torch.manual_seed(int(seed))
@@ -102,15 +104,16 @@ def run_here(
         )
         copy_weights(initial, network)
         start = time.process_time()
-        augmentation = config.datasets[settings.dataset].augmentation
         plain_training(method, network, pixels, augmentation, training, strength)
         seconds = time.process_time() - start
         copy_weights(network, initial)
     else:
         float32_only(config.threads)
         keep_freed_memory()
-        trainer = own_trainer(config, settings, training, pixels, initial, variant, method, seed)
-        trainer.epsilon = strength
+        owner = ("benchmark", seed)
+        function = objective(method, getattr(config.methods, method).model_dump())
+        own = measuring_little(training).model_copy(update={"precision": variant})
+        trainer = Trainer(initial, pixels, function, strength, own, augmentation, owner)
         start = time.process_time()
         trainer.train()
         seconds = time.process_time() - start
@@ -127,24 +130,11 @@ def run_here(
     return {**names, "seconds": seconds, **measured.averages()}
 
 
-def own_trainer(
-    config: Config,
-    settings: argparse.Namespace,
-    training: Any,
-    pixels: Pixels,
-    network: torch.nn.Module,
-    variant: str,
-    method: str,
-    seed: str,
-) -> Trainer:
-    """Return the package's trainer, told to measure next to nothing on the way."""
-    little = training.measurement.model_copy(
-        update={"images": 2, "steps": 1, "every": training.epochs, "summary_epochs": 1}
-    )
-    own = training.model_copy(update={"precision": variant, "measurement": little})
-    function = objective(method, getattr(config.methods, method).model_dump())
-    augmentation = config.datasets[settings.dataset].augmentation
-    return Trainer(network, pixels, function, 0.0, own, augmentation, ("benchmark", seed))
+def measuring_little(training: Training) -> Training:
+    """Return the settings of a training that measures next to nothing on the way."""
+    little = {"images": 2, "steps": 1, "every": training.epochs, "summary_epochs": 1}
+    measurement = training.measurement.model_copy(update=little)
+    return training.model_copy(update={"measurement": measurement})
 
 
 def comparison(runs: pd.DataFrame) -> pd.DataFrame:

@@ -53,36 +53,34 @@ class LowPrecisionBackward(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C', H', W'), as the convolution does."""
-        layer = self.convolution
+        layer, padding = self.convolution, self.convolution.padding
         if layer.padding_mode != "zeros":
-            mode = layer.padding_mode
+            mode, padding = layer.padding_mode, (0, 0)
             maps = nn.functional.pad(maps, layer._reversed_padding_repeated_twice, mode=mode)
-        return _ConvolveAndRoundGradients.apply(maps, layer)
+        return _ConvolveAndRoundGradients.apply(maps, layer, padding)
 
 
 class _ConvolveAndRoundGradients(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, maps: Tensor, layer: nn.Conv2d) -> Tensor:
-        ctx.layer, ctx.shape = layer, maps.shape
-        padding = layer.padding if layer.padding_mode == "zeros" else 0
+    def forward(ctx: Any, maps: Tensor, layer: nn.Conv2d, padding: tuple[int, int]) -> Tensor:
+        ctx.layer, ctx.padding, ctx.shape = layer, padding, maps.shape
         return nn.functional.conv2d(
             maps, layer.weight, layer.bias, layer.stride, padding, layer.dilation, layer.groups
         )
 
     @staticmethod
-    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor, None, None]:
         layer = ctx.layer
-        padding = layer.padding if layer.padding_mode == "zeros" else (0, 0)
         weight = layer.weight.detach().bfloat16()
         # only its shape and layout are looked at
         maps = torch.empty(
             ctx.shape, dtype=weight.dtype, device=weight.device, memory_format=torch.channels_last
         )
         to_maps, _, _ = torch.ops.aten.convolution_backward(
-            cotangent.bfloat16(), maps, weight, None, layer.stride, padding,
+            cotangent.bfloat16(), maps, weight, None, layer.stride, ctx.padding,
             layer.dilation, False, (0, 0), layer.groups, (True, False, False),
         )  # fmt: skip
-        return to_maps.float(), None
+        return to_maps.float(), None, None
 
 
 class Float32Linear(nn.Module):

@@ -63,23 +63,20 @@ def _forward(layer: Any, maps: Tensor) -> tuple[Tensor, Push]:
         return layer(maps), lambda direction: F.linear(direction, layer.weight)
     if isinstance(layer, nn.ReLU):
         outputs = layer(maps)
-        return outputs, lambda direction: _Rectified.apply(direction, outputs)
+        passed = outputs.detach()
+        return outputs, lambda direction: torch.ops.aten.threshold_backward(direction, passed, 0)
     if isinstance(layer, nn.BatchNorm2d):
         return _batch_norm(layer, maps)
     if isinstance(layer, nn.MaxPool2d):
-        window = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
-        outputs, chosen = torch.ops.aten.max_pool2d_with_indices(
-            maps, *(_pair(value) for value in window[:4]), layer.ceil_mode
+        pool: Any = layer
+        outputs, chosen = F.max_pool2d_with_indices(
+            maps, pool.kernel_size, pool.stride, pool.padding, pool.dilation, pool.ceil_mode
         )
         return outputs, lambda direction: _chosen(direction, chosen)
     if isinstance(layer, nn.AdaptiveMaxPool2d):
         outputs, chosen = F.adaptive_max_pool2d_with_indices(maps, layer.output_size)
         return outputs, lambda direction: _chosen(direction, chosen)
     return layer(maps), layer
-
-
-def _pair(value: Any) -> list[int]:
-    return [value, value] if isinstance(value, int) else list(value)
 
 
 def _chosen(direction: Tensor, chosen: Tensor) -> Tensor:
@@ -90,24 +87,10 @@ def _chosen(direction: Tensor, chosen: Tensor) -> Tensor:
     return picked.view(where.shape).permute(0, 3, 1, 2)
 
 
-class _Rectified(torch.autograd.Function):
-    """The direction where a rectifier's output is positive, 0 elsewhere."""
-
-    @staticmethod
-    def forward(ctx: Any, direction: Tensor, outputs: Tensor) -> Tensor:
-        ctx.save_for_backward(outputs)
-        return torch.ops.aten.threshold_backward(direction, outputs, 0)
-
-    @staticmethod
-    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor, None]:
-        (outputs,) = ctx.saved_tensors
-        return torch.ops.aten.threshold_backward(cotangent, outputs, 0), None
-
-
 def _batch_norm(layer: Any, maps: Tensor) -> tuple[Tensor, Push]:
     if not layer.training:
         scale = layer.weight * (layer.running_var + layer.eps).rsqrt()
-        return layer(maps), lambda direction: direction * scale.view(1, -1, 1, 1)
+        return layer(maps), lambda direction: direction * _per_channel(scale)
     layer.num_batches_tracked.add_(1)
     outputs, mean, inverse_deviation = torch.native_batch_norm(
         maps, layer.weight, layer.bias, layer.running_mean, layer.running_var,

@@ -22,9 +22,14 @@ def claim_anchor(row: pd.Series) -> str:
     return "-".join(part for part in ("claim", row["experiment"], row["claim"]) if part)
 
 
+def judgements(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the table ``claims`` whose figure an experiment draws."""
+    return rows[rows["experiment"] != ""]
+
+
 def claims_section(rows: pd.DataFrame) -> str:
     """Return the section for the table ``claims``; what no experiment draws comes last."""
-    judged, absent = (rows[(rows["experiment"] == "") == missing] for missing in (False, True))
+    judged, absent = judgements(rows), rows[rows["experiment"] == ""]
     counts = judged["verdict"].value_counts()
     summary = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in VERDICTS)
     rest = f" {len(absent)} more, at the end, are about figures that this run does not draw."

@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 
 from advdim.config import Config
-from advdim.report.claims import claims_section
+from advdim.report.claims import claims_section, judgements
 from advdim.report.figures import figures_section
 from advdim.report.style import SCRIPT, STYLE, searchable
 
@@ -62,7 +62,7 @@ def report_page(
 <a class="skip" href="#claims-heading">Skip to the claims</a>
 <header>
 <h1>How does adversarial vulnerability depend on the dimension of the input?</h1>
-<p>{len(cells)} trained networks, {len(figures)} figures, {(claims["experiment"] != "").sum()}
+<p>{len(cells)} trained networks, {len(figures)} figures, {len(judgements(claims))}
 judgements of what ICML 2019, its preprint and NIPS 2017 claim.</p>
 <nav aria-label="Contents"><ul>
 {links}
