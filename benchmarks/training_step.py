@@ -245,6 +245,7 @@ def peak_megabytes(device: str) -> float:
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw the ratios, and the time per pixel, against the size; a column per method."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator
 
     methods = list(dict.fromkeys(row["method"] for row in rows))
     size = (2.2 * len(methods) + 1, 5)
@@ -264,14 +265,19 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
             style = {"marker": "o", "label": variant, "color": f"C{VARIANTS.index(variant)}"}
             if chosen:
                 above.plot(sizes, [row["times_the_plain_step"] for row in chosen], **style)
-                below.plot(sizes, [row["nanoseconds_per_pixel"] for row in chosen], **style)
-        above.set(title=method, ylim=(0, None))
+                below.plot(sizes, [row["nanoseconds_per_pixel"] / 1e3 for row in chosen], **style)
+        above.set(title=method)
         below.set(xlabel="size (pixels)", yscale="log")
         below.set_xscale("log", base=2)
         below.xaxis.set_major_formatter("{x:.0f}")
+        below.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        below.yaxis.set_major_formatter("{x:g}")
+        below.yaxis.set_minor_formatter("")
     axes[0][0].set_ylabel("times as fast as the plain step")
-    axes[1][0].set_ylabel("nanoseconds per pixel")
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    axes[0][0].set_ylim(0, 1.05 * max(row["times_the_plain_step"] for row in rows))
+    axes[1][0].set_ylabel("microseconds per pixel")
+    lines = {line.get_label(): line for axis in axes[0] for line in axis.get_lines()}
+    figure.legend(handles=list(lines.values()), loc="outside lower center", ncols=len(lines))
     figure.savefig(path, dpi=150)
 
 
