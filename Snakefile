@@ -1,8 +1,11 @@
 # The entry point of a checkout; the workflow catalogue and other workflows use workflow/Snakefile.
 
 
-include: "workflow/Snakefile"
+module advdim:
+    snakefile:
+        "workflow/Snakefile"
+    config:
+        config
 
 
-# An included file cannot set it.
-workflow.default_target = "all"
+use rule * from advdim

@@ -15,13 +15,13 @@ import json
 from itertools import product
 
 import numpy as np
+from advdim.stages.attacks import first_inputs
+from advdim.stages.training import float32_only
 
 from advdim.attacks.evaluate import Rows, evaluate_attack
 from advdim.attacks.registry import ATTACKS
 from advdim.data.pixels import load_pixels
 from advdim.networks.build import load_network
-from advdim.stages.attacks import first_inputs
-from advdim.stages.training import float32_only
 
 STEPS = (5, 10, 20, 40)
 RESTARTS = (1, 4)

@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 
 import torch
+from advdim.stages.attacks import first_inputs
+from advdim.stages.training import float32_only
 from torch import Tensor, nn
 
 from advdim.attacks.base import Batch
@@ -23,8 +25,6 @@ from advdim.attacks.minimal import search_direction
 from advdim.data.pixels import load_pixels
 from advdim.networks.build import load_network
 from advdim.perturbations import loss_gradient
-from advdim.stages.attacks import first_inputs
-from advdim.stages.training import float32_only
 
 THRESHOLDS = 1000
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from advdim.stages.training import choose_device, float32_only
 from reference import copy_weights, plain_network, plain_pgd, plain_step
 
 from advdim.config import Config
@@ -33,7 +34,6 @@ from advdim.costs import PASSES as TRAINING_PASSES
 from advdim.networks.build import Shape, build
 from advdim.networks.low_precision import CRAFTING, has_bfloat16
 from advdim.perturbations import pgd_linf
-from advdim.stages.training import choose_device, float32_only
 from advdim.training.regularisers import REGULARISERS, objective
 
 NETWORKS = {

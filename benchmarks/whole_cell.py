@@ -24,18 +24,18 @@ from typing import Any
 import pandas as pd
 import torch
 import yaml
+from advdim.stages.training import float32_only
 from reference import copy_weights, plain_network, plain_training
 
 from advdim.config import load
 from advdim.config.network import ConvolutionalNetwork
 from advdim.config.training import Training
 from advdim.data.batches import Batches
-from advdim.data.pixels import prepare
+from advdim.data.prepare import prepare
 from advdim.measures import measure
 from advdim.memory import keep_freed_memory
 from advdim.networks.build import Shape, build
 from advdim.networks.low_precision import CRAFTING
-from advdim.stages.training import float32_only
 from advdim.streams import stream
 from advdim.training.loop import Trainer
 from advdim.training.regularisers import objective

@@ -14,7 +14,7 @@ from advdim.config import ConfigError, load
 from advdim.config.sweep import FigureSettings
 from advdim.costs import attack_seconds, training_seconds
 from advdim.figures import style
-from advdim.stages.attacks import configured_attack
+from advdim.stages.attack import configured_attack
 from advdim.sweep import (
     attack_settings,
     attacked_cells,

@@ -1,46 +1,49 @@
-import json
-from pathlib import Path
-
 from advdim import plan
 from advdim.config import load
+from advdim.files import write_json
 from advdim.plan import StepTimes, make_plan
-from advdim.sweep import digest, experiments_by_cell, training_settings
+from advdim.results import all_results, code_hash, config_hash, inputs_of
+from advdim.sweep import experiments_by_cell
+
+
+def record(config, result, **changed):
+    """Return what stands in the record of a finished training of 90 seconds."""
+    return {
+        "status": "done",
+        "because": None,
+        "revision": 0,
+        "device": "a processor",
+        "seconds": 90.0,
+        "config_hash": config_hash(config, result),
+        "code_hash": code_hash(config, result),
+        "inputs": inputs_of(config, result),
+        "content": "",
+        **changed,
+    }
 
 
 def test_a_plan_counts_and_names_stale_cells(raw_config, tmp_path):
     raw_config["results"] = str(tmp_path)
     config = load(raw_config)
-    cells = list(experiments_by_cell(config))
-    for cell, code in ((cells[0], plan.training_code()), (cells[1], "older")):
-        run = {
-            "config_hash": digest(training_settings(config, cell)),
-            "training_code": code,
-            "device": "a processor",
-            "seconds": 90.0,
-        }
-        path = Path(tmp_path, "cells", cell.directory, "run.json")
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(run))
+    trained = [result for result in all_results(config) if result.stage == "train"]
+    for result, code in ((trained[0], code_hash(config, trained[0])), (trained[1], "older")):
+        write_json(result.record(config), record(config, result, code_hash=code))
     text = make_plan(config)
     assert "4 attacks on cells: 0 done, 4 to run." in text
-    # One kind of network at one size shares a job; a third has its two cells done.
-    assert "2 jobs of training and 2 of attacks (cells_per_job auto" in text
     assert "on one a100 (not measured: assumes 25% of its 19.5 TFLOPS in float32" in text
     assert "7 cells: 2 done, 5 to train." in text
     assert "Done so far on a processor: 2 cells, 3 minutes." in text
     assert text.endswith(
-        f"1 cells were trained by older code and are kept:\n  {cells[1].directory}"
+        f"1 cells were trained by older code and are kept:\n  {trained[1].cell.directory}"
     )
 
 
 def test_changed_settings_are_to_be_trained_again(raw_config, tmp_path):
     raw_config["results"] = str(tmp_path)
     config = load(raw_config)
-    cell = next(iter(experiments_by_cell(config)))
-    path = Path(tmp_path, "cells", cell.directory, "run.json")
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"config_hash": "other", "training_code": "", "device": ""}))
-    assert plan._recorded(config, [cell]) == ({}, [])
+    result = next(result for result in all_results(config) if result.stage == "train")
+    write_json(result.record(config), record(config, result, config_hash="other"))
+    assert plan._recorded(config) == ({}, [])
 
 
 def test_seconds_follow_from_the_protocol(raw_config):

@@ -59,7 +59,7 @@ def test_the_container_installs_the_lock_and_names_a_supported_python():
 def test_the_reference_page_is_current_and_names_every_key():
     page = (ROOT / "config/README.md").read_text()
     assert page == reference(schema()), "run make schema"
-    for key in ("experiments", "crop_padding", "cells_per_job", "tie_noise"):
+    for key in ("experiments", "crop_padding", "hang_minutes", "tie_noise"):
         assert f"| `{key}` |" in page
 
 

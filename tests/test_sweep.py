@@ -1,10 +1,5 @@
-from dataclasses import asdict
-from types import SimpleNamespace
-
-from snakemake.utils import Paramspace
-
 from advdim.config import load
-from advdim.sweep import Cell, cell_table, experiments_by_cell, training_settings
+from advdim.sweep import Cell, experiments_by_cell, prepared_pixels, training_settings
 
 
 def test_strength_zero_is_one_unregularised_cell(raw_config):
@@ -28,13 +23,16 @@ def test_experiments_share_a_cell(raw_config):
     ]
 
 
-def test_directories_are_the_workflow_partitions(raw_config):
-    config = load(raw_config)
-    patterns = list(Paramspace(cell_table(config), param_sep="=").instance_patterns)
-    cells = list(experiments_by_cell(config))
-    assert patterns == [cell.directory for cell in cells]
-    wildcards = SimpleNamespace(**{key: str(value) for key, value in asdict(cells[1]).items()})
-    assert Cell.from_wildcards(wildcards) == cells[1]
+def test_a_cell_is_read_from_its_wildcards_however_its_epsilon_is_spelled():
+    cell = Cell("digits", "maxpool4", 8, "pgd_linf", "0.01", 0)
+    assert Cell.from_mapping(cell.wildcards()) == cell
+    assert Cell.from_mapping({**cell.wildcards(), "epsilon": "1e-2", "attack": "fgsm"}) == cell
+
+
+def test_pixels_of_cells_and_of_fresh_networks_are_prepared_once(raw_config):
+    raw_config["initialisation"]["fresh"]["sizes"] = [16, 24]
+    pixels = prepared_pixels(load(raw_config))
+    assert pixels == [("digits", 8), ("digits", 16), ("digits", 24)]
 
 
 def test_settings_of_a_cell_follow_its_own_method_only(raw_config):

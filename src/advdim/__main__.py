@@ -15,6 +15,8 @@ from advdim.config import Config, ConfigError, load, schema
 from advdim.config.explain import nearest
 from advdim.config.reference import reference
 from advdim.costs import GPU_TERAFLOPS
+from advdim.files import write_json
+from advdim.results import FILES
 from advdim.sweep import IDENTITY, Cell, experiments_by_cell
 
 
@@ -78,9 +80,9 @@ def _plan(options: argparse.Namespace) -> None:
 
 def _cell(options: argparse.Namespace) -> None:
     from advdim.stages.pixels import prepare_pixels
-    from advdim.stages.training import CellFiles, train_cell
+    from advdim.stages.train import train_cell
 
-    config, cell = _read(options.config), Cell.from_wildcards(options)
+    config, cell = _read(options.config), Cell.from_mapping(vars(options))
     for block, known in (("dataset", config.datasets), ("network", config.networks)):
         if getattr(cell, block) not in known:
             raise ConfigError(
@@ -94,14 +96,9 @@ def _cell(options: argparse.Namespace) -> None:
     folder: Path = options.output
     pixels = folder / "pixels.safetensors"
     prepare_pixels(config, cell.dataset, cell.size, pixels)
-    files = CellFiles(
-        network=folder / "network.safetensors",
-        epochs=folder / "epochs.parquet",
-        samples=folder / "samples.parquet",
-        run=folder / "run.json",
-        checkpoints=folder / "checkpoints",
-    )
-    train_cell(config, cell, pixels, files)
+    files = {name: folder / Path(path).name for name, path in FILES["train"].items()}
+    made = train_cell(config, cell, pixels, files, folder / "checkpoints", threads=config.threads)
+    write_json(files["record"], made)
     print(f"The cell is in {folder}.")
 
 

@@ -6,13 +6,19 @@ Rough on purpose: a cell that outlives its time is warned, checkpointed and cont
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from advdim.config import Config
 from advdim.config.lenet import LenetNetwork
 from advdim.config.network import ConvolutionalNetwork
-from advdim.sweep import Cell
+from advdim.config.sweep import Experiment
+from advdim.results import Result
+from advdim.sweep import Cell, experiments_by_cell
 
+# Classes of estimated duration in seconds: cells of one class share a cluster's jobs. How many do
+# is said by the profile's group-components.
+GROUPS = {"seconds": 60.0, "minutes": 600.0}
 # Passes per image and step of training, one being a forward and a backward to the input.
 PASSES = {
     "none": 1.5,
@@ -47,6 +53,8 @@ ATTACK_STEPS = {
 OWN_STEPS = 40
 # Members of AutoAttack that each take their steps, for its targets: measured, not counted.
 AUTOATTACK_RUNS = 12
+# Of the bounds that linearise layer by layer, per image.
+BOUND_PASSES = 300.0
 # What a forward and backward pass of a batch costs on top of its arithmetic, in seconds.
 PASS_OVERHEAD = 2e-3
 # float32, and some eight copies of an activation alive in a measurement's backward pass.
@@ -153,9 +161,70 @@ def gpu_multiply_adds_per_second(gpu: str) -> float:
     return GPU_TERAFLOPS[gpu] * 1e12 / 2 * GPU_UTILISATION
 
 
-def runtime_minutes(config: Config, cell: Cell, attempt: int) -> int:
-    """Return the minutes to ask for: twice the estimate, ten at least, more at each attempt."""
-    return math.ceil(attempt * (10 + 2 * training_seconds(config, cell) / 60))
+def groups_of_cells(config: Config) -> dict[Cell, str | None]:
+    """Return the class of every cell's duration, its attacks and bounds included; None: alone."""
+    known: dict[tuple[object, ...], str | None] = {}
+    groups = {}
+    for cell, names in experiments_by_cell(config).items():
+        # Strength and seed cost nothing.
+        kind = (cell.dataset, cell.network, cell.size, cell.method, *names)
+        if kind not in known:
+            experiments = [config.experiments[name] for name in names]
+            seconds = _seconds_with_all(config, cell, experiments)
+            classes = (name for name, limit in GROUPS.items() if seconds <= limit)
+            known[kind] = next(classes, None)
+        groups[cell] = known[kind]
+    return groups
+
+
+def _seconds_with_all(config: Config, cell: Cell, experiments: Sequence[Experiment]) -> float:
+    attacks = {attack for experiment in experiments for attack in experiment.attacks}
+    seconds = training_seconds(config, cell)
+    seconds += sum(attack_seconds(config, cell, attack) for attack in attacks)
+    if any(experiment.bounds for experiment in experiments):
+        seconds += bound_seconds(config, cell)
+    return seconds
+
+
+def resources_of(config: Config, result: Result, attempt: int) -> dict[str, int]:
+    """Return what to ask a scheduler for: memory in MB, minutes, and memory of a GPU in MB."""
+    stage = result.stage
+    if stage in {"pixels", "initialisation"}:
+        gpu = 0 if stage == "pixels" or config.device == "cpu" else 4000
+        return {"mem_mb": 4000, "runtime": 60 * attempt, "gpu_mb": gpu}
+    cell = result.cell
+    memory = memory_megabytes(config, cell, attempt)
+    if stage == "bounds":
+        return {
+            "mem_mb": 2000 + memory,
+            "runtime": minutes(bound_seconds(config, cell), attempt),
+            "gpu_mb": 0,
+        }
+    seconds = (
+        training_seconds(config, cell)
+        if stage == "train"
+        else attack_seconds(config, cell, result.wildcards["attack"])
+    )
+    return {
+        "mem_mb": memory,
+        "runtime": minutes(seconds, attempt),
+        "gpu_mb": gpu_megabytes(config, cell, attempt),
+    }
+
+
+def bound_seconds(config: Config, cell: Cell) -> float:
+    """Estimate the seconds of a cell's lower bounds, at the configured rate."""
+    _, test = config.datasets[cell.dataset].image_counts()
+    images = min(max(config.bounds.limits(test).values()), test)
+    return _seconds(config, cell, images * BOUND_PASSES, 1)
+
+
+def minutes(seconds: float, attempt: int) -> int:
+    """Return the minutes to ask for: twice the estimate, two at least, more at each attempt.
+
+    What outlives them is warned, writes its state, and goes on in the next attempt.
+    """
+    return math.ceil(attempt * (2 + 2 * seconds / 60))
 
 
 def gpu_megabytes(config: Config, cell: Cell, attempt: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -44,6 +45,12 @@ def clear_unfinished(folder: str | Path) -> None:
     for pattern in (".*.partial", ".tmp*"):
         for left in Path(folder).glob(pattern):
             left.unlink(missing_ok=True)
+
+
+def clear_partial(path: str | Path) -> None:
+    """Remove what killed processes left of a file that one process at a time writes."""
+    for left in Path(path).parent.glob(f".{glob.escape(Path(path).name)}.*.partial"):
+        left.unlink(missing_ok=True)
 
 
 def _is_full(error: Exception) -> bool:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from advdim.batches import ATTACK, TRAIN, Item, compose, waiting
 from advdim.config import Config
 from advdim.config.data import Augmentation
 from advdim.costs import (
@@ -31,9 +28,18 @@ from advdim.data.pixels import Pixels
 from advdim.measures import measure
 from advdim.memory import keep_freed_memory
 from advdim.networks.build import Shape, build
-from advdim.provenance import hardware, training_code
+from advdim.provenance import hardware
+from advdim.results import (
+    Record,
+    Result,
+    all_results,
+    inputs_of,
+    is_current,
+    is_older,
+    read_record,
+)
 from advdim.streams import stream
-from advdim.sweep import Cell, digest, experiments_by_cell, training_settings
+from advdim.sweep import Cell, experiments_by_cell
 from advdim.training.regularisers import objective
 from advdim.units import Normalisation
 
@@ -50,34 +56,37 @@ class StepTimes:
 
 
 def make_plan(config: Config, gpu: str = "a100") -> str:
-    """Return, as text, what would run: cells, attacks and jobs, hours here and on a GPU, disk.
+    """Return, as text, what would run: cells and attacks, hours here and on a GPU, disk.
 
     A step of every (dataset, network, size, method) is timed here and now; the hours on ``gpu``,
     a key of ``advdim.costs.GPU_TERAFLOPS``, rest on the assumption that the text states.
     """
     cells = list(experiments_by_cell(config))
-    done, stale = _recorded(config, cells)
+    done, older = _recorded(config)
     waiting_cells = [cell for cell in cells if cell not in done]
-    attacks = list(ATTACK.items(config))
-    waiting_attacks = waiting(config, ATTACK)
+    attacks = [result for result in all_results(config) if result.stage == "attack"]
+    waiting_attacks = [
+        attack
+        for attack in attacks
+        if attack.cell not in done or _current_record(config, attack) is None
+    ]
     threads = torch.get_num_threads()
     # As in the jobs, which it makes faster by half at larger sizes.
     keep_freed_memory()
     torch.set_num_threads(config.threads)
     try:
         kinds = dict.fromkeys(
-            map(_kind, [*waiting_cells, *(item.cell for item in waiting_attacks)])
+            map(_kind, [*waiting_cells, *(attack.cell for attack in waiting_attacks)])
         )
         times = {kind: _time_steps(config, *kind) for kind in kinds}
     finally:
         torch.set_num_threads(threads)
     seconds = {cell: _seconds(config, cell, times[_kind(cell)]) for cell in waiting_cells}
-    attacking = sum(_attack_seconds(config, item, times) for item in waiting_attacks)
+    attacking = sum(_attack_seconds(config, attack, times) for attack in waiting_attacks)
     longest = _hours(max(seconds.values(), default=0.0))
     lines = [
         f"{len(cells)} cells: {len(done)} done, {len(waiting_cells)} to train.",
         *_attack_count(len(attacks), len(waiting_attacks)),
-        _jobs(config, waiting_cells, waiting_attacks),
         f"{_hours(sum(seconds.values()) + attacking)} of one worker with {config.threads} "
         f"thread(s) on {hardware('cpu')}, measured now; the longest cell takes {longest}.",
         *_by_size(seconds),
@@ -86,9 +95,9 @@ def make_plan(config: Config, gpu: str = "a100") -> str:
         f"{_disk(config, cells) / 1e6:,.0f} MB of pixels and networks on disk in the end.",
         *_other_devices(done),
     ]
-    if stale:
-        lines.append(f"{len(stale)} cells were trained by older code and are kept:")
-        lines += [f"  {cell.directory}" for cell in stale]
+    if older:
+        lines.append(f"{len(older)} cells were trained by older code and are kept:")
+        lines += [f"  {cell.directory}" for cell in older]
     return "\n".join(lines)
 
 
@@ -97,27 +106,21 @@ def _attack_count(attacks: int, to_run: int) -> Iterator[str]:
         yield f"{attacks} attacks on cells: {attacks - to_run} done, {to_run} to run."
 
 
-def _jobs(config: Config, cells: list[Cell], attacks: list[Item]) -> str:
-    trainings = len(compose(config, TRAIN, map(Item, cells)))
-    attacking = len(compose(config, ATTACK, attacks))
-    setting = f"cells_per_job {config.cells_per_job}"
-    if config.cells_per_job == "auto":
-        setting += f", {config.minutes_per_job:g} minutes per job"
-    return f"{trainings} jobs of training and {attacking} of attacks ({setting})."
-
-
-def _attack_seconds(config: Config, item: Item, times: dict[Any, StepTimes]) -> float:
+def _attack_seconds(config: Config, attack: Result, times: dict[Any, StepTimes]) -> float:
     """Scale the modelled time of an attack by what a measurement's passes took here."""
-    measurement = config.training_of(item.cell.dataset, item.cell.network).measurement
-    per_pass = times[_kind(item.cell)].measuring / (measurement.steps + MEASURING_PASSES)
-    return attack_passes(config, item.cell, item.part) * per_pass
+    cell = attack.cell
+    measurement = config.training_of(cell.dataset, cell.network).measurement
+    per_pass = times[_kind(cell)].measuring / (measurement.steps + MEASURING_PASSES)
+    return attack_passes(config, cell, attack.wildcards["attack"]) * per_pass
 
 
-def _on_gpu(config: Config, gpu: str, cells: list[Cell], attacks: list[Item]) -> str:
+def _on_gpu(config: Config, gpu: str, cells: list[Cell], attacks: list[Result]) -> str:
     rate = gpu_multiply_adds_per_second(gpu)
     there = config.model_copy(update={"multiply_adds_per_second": rate})
     seconds = sum(training_seconds(there, cell) for cell in cells)
-    seconds += sum(attack_seconds(there, item.cell, item.part) for item in attacks)
+    seconds += sum(
+        attack_seconds(there, attack.cell, attack.wildcards["attack"]) for attack in attacks
+    )
     return (
         f"{_hours(seconds)} on one {gpu} (not measured: assumes {GPU_UTILISATION:.0%} of its "
         f"{GPU_TERAFLOPS[gpu]:g} TFLOPS in float32, and {PASS_OVERHEAD * 1000:g} ms a pass)."
@@ -128,17 +131,21 @@ def _kind(cell: Cell) -> tuple[str, str, int, str]:
     return cell.dataset, cell.network, cell.size, cell.method
 
 
-def _recorded(config: Config, cells: list[Cell]) -> tuple[dict[Cell, dict], list[Cell]]:
-    """Return the records of cells that are done under these settings, and the stale ones."""
-    done: dict[Cell, dict] = {}
-    for cell in cells:
-        path = Path(config.results, "cells", cell.directory, "run.json")
-        if path.exists():
-            run = json.loads(path.read_text())
-            if run["config_hash"] == digest(training_settings(config, cell)):
-                done[cell] = run
-    current = training_code()
-    return done, [cell for cell, run in done.items() if run["training_code"] != current]
+def _recorded(config: Config) -> tuple[dict[Cell, Record], list[Cell]]:
+    """Return the records of cells that are current, and those of them that are of older code."""
+    done, older = {}, []
+    for result in all_results(config):
+        record = _current_record(config, result) if result.stage == "train" else None
+        if record is not None:
+            done[result.cell] = record
+            if is_older(config, result, record):
+                older.append(result.cell)
+    return done, older
+
+
+def _current_record(config: Config, result: Result) -> Record | None:
+    record = read_record(result.record(config))
+    return record if is_current(config, result, record, inputs_of(config, result)) else None
 
 
 def _time_steps(config: Config, dataset: str, network: str, size: int, method: str) -> StepTimes:
@@ -201,7 +208,7 @@ def _by_size(seconds: dict[Cell, float]) -> Iterator[str]:
         yield f"  {network} at {size} pixels: {len(estimates)} cells, {total}"
 
 
-def _other_devices(done: dict[Cell, dict]) -> Iterator[str]:
+def _other_devices(done: dict[Cell, Record]) -> Iterator[str]:
     spent: dict[str, list[float]] = defaultdict(list)
     for run in done.values():
         spent[run["device"]].append(run["seconds"])

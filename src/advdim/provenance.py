@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import subprocess
@@ -10,49 +9,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parent.resolve()
 LIBRARIES = ("advdim", "torch", "torchvision", "numpy", "pyarrow", "snakemake")
-TRAINING_CODE = (
-    "data/batches.py",
-    "data/resize.py",
-    "measures.py",
-    "networks",
-    "perturbations.py",
-    "streams.py",
-    "tensor_files.py",
-    "training",
-    "units.py",
-)
-# The registry is left out: adding an attack to it changes no other attack's result.
-ATTACK_CODE = (
-    "attacks/autoattack.py",
-    "attacks/base.py",
-    "attacks/evaluate.py",
-    "attacks/fixed.py",
-    "attacks/foolbox_suite.py",
-    "attacks/minimal.py",
-    "attacks/pgd.py",
-    "perturbations.py",
-    "stages/attacks.py",
-)
-BOUND_CODE = ("bounds", "stages/bounds.py")
-
-
-def source_hash(*names: str) -> str:
-    """Return a hash of modules and folders of this package, independent of file times."""
-    digest = hashlib.sha256()
-    for name in names:
-        path = PACKAGE / name
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(file.relative_to(PACKAGE).as_posix().encode())
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-@cache
-def training_code() -> str:
-    """Return the hash of all code that a trained network depends on."""
-    return source_hash(*TRAINING_CODE)
 
 
 def versions() -> str:
@@ -66,9 +24,15 @@ def versions() -> str:
     return json.dumps(found, sort_keys=True)
 
 
+@cache
 def commit() -> str:
-    """Return the git commit of the code, ``+`` appended where files differ from it."""
+    """Return the git commit of the code, ``+`` appended where files differ from it.
+
+    ``unknown`` where the code lies in no checkout of its own, whatever repository is around it.
+    """
     try:
+        if Path(_git("rev-parse", "--show-toplevel"), "src", "advdim").resolve() != PACKAGE:
+            return "unknown"
         head = _git("rev-parse", "--short=12", "HEAD")
         return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):

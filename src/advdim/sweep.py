@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import pandas as pd
 
 from advdim import own
 from advdim.config.base import Settings, canonical_epsilon
@@ -32,16 +30,20 @@ class Cell:
     seed: int
 
     @classmethod
-    def from_wildcards(cls, wildcards: object) -> Cell:
-        """Read a cell from an object with the six identity attributes as strings."""
-        values = {key: getattr(wildcards, key) for key in IDENTITY}
-        values |= {"size": int(values["size"]), "seed": int(values["seed"])}
-        return cls(**{**values, "epsilon": canonical_epsilon(values["epsilon"])})
+    def from_mapping(cls, values: Mapping[str, Any]) -> Cell:
+        """Read a cell from the six identity values, which may be text; others are left out."""
+        cell = {key: values[key] for key in IDENTITY}
+        cell |= {"size": int(cell["size"]), "seed": int(cell["seed"])}
+        return cls(**{**cell, "epsilon": canonical_epsilon(cell["epsilon"])})
 
     @property
     def directory(self) -> str:
         """The cell's Hive partition, relative to the folder of all cells."""
         return "/".join(f"{key}={value}" for key, value in asdict(self).items())
+
+    def wildcards(self) -> dict[str, str]:
+        """Return the six identity values as text."""
+        return {key: str(value) for key, value in asdict(self).items()}
 
     def columns(self) -> dict[str, str | int | float]:
         """Return the six identity columns as they stand in tables."""
@@ -73,10 +75,11 @@ def experiments_by_cell(config: Config) -> dict[Cell, list[str]]:
     return experiments
 
 
-def cell_table(config: Config) -> pd.DataFrame:
-    """Return the table of cells: one row each, the six identity columns."""
-    cells = experiments_by_cell(config)
-    return pd.DataFrame([asdict(cell) for cell in cells], columns=list(IDENTITY))
+def prepared_pixels(config: Config) -> list[tuple[str, int]]:
+    """Return every (dataset, size) of the sweep once, of cells first."""
+    pairs = [(cell.dataset, cell.size) for cell in experiments_by_cell(config)]
+    pairs += [(e.dataset, size) for e in config.initialisation.values() for size in e.sizes]
+    return list(dict.fromkeys(pairs))
 
 
 def training_settings(config: Config, cell: Cell) -> str:
@@ -177,6 +180,39 @@ def initialisation_settings(config: Config, experiment: str, network: str) -> st
     code = _network_code(config.networks[network])
     measurement = {**measured, "network": architecture, "dampening": dampening, **code}
     return json.dumps(measurement, sort_keys=True)
+
+
+def table_settings(config: Config, table: str) -> str:
+    """Return the digest of the settings that a table, the report or the whole sweep depends on.
+
+    Those count that are not in the files that it is made from already.
+    """
+    figures = {name: e.figures for name, e in config.experiments.items()}
+    figures |= {name: e.figures for name, e in config.initialisation.items()}
+    settings: dict[str, object] = {
+        # Which cells an experiment holds, not what is made of them.
+        "cells": [
+            (
+                name,
+                experiment.model_dump_json(exclude={"attacks", "bounds", "figures"}),
+                [
+                    config.networks[network].dampening(size)
+                    for network in experiment.network
+                    for size in experiment.sizes
+                ],
+            )
+            for name, experiment in config.experiments.items()
+        ],
+        "examples": [
+            config.attacks.examples.canonical(),
+            attack_settings(config, "", config.attacks.examples.attack),
+        ],
+        "claims": figures,
+        # Not how the jobs were made, which changes no result.
+        "report": config.canonical(exclude={"hang_minutes", "multiply_adds_per_second"}),
+        "complete": config.canonical(),
+    }
+    return digest(str(settings[table]))
 
 
 def digest(text: str) -> str:

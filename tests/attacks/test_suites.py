@@ -55,7 +55,8 @@ def test_fixed_attacks_equal_foolbox(
     model = foolbox.PyTorchModel(network, bounds=UNBOUNDED)
     _, theirs, success = FIXED[name]()(model, inputs, clean, epsilons=epsilon)
     assert torch.equal(predict(network, own), predict(network, theirs))
-    torch.testing.assert_close(own, theirs, rtol=0, atol=2e-6)
+    # Rounding in float32 grows with the threshold.
+    torch.testing.assert_close(own, theirs, rtol=0, atol=1e-6 * max(2, epsilon))
     rows = evaluate_attack(network, inputs, labels, attack, share)
     assert rows["success"][:, 0].tolist() == success.tolist()
 

@@ -10,7 +10,7 @@ from advdim.config.network import ConvolutionalNetwork
 from advdim.sweep import experiment_cells
 
 ROOT = Path(__file__).parents[2]
-PRESETS = [ROOT / "config.yaml", *sorted((ROOT / "workflow/presets").glob("*.yaml"))]
+PRESETS = [ROOT / "config.yaml", *sorted((ROOT / "config/presets").glob("*.yaml"))]
 
 
 def set_in(raw: dict, path: str, value: object) -> None:

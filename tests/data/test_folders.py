@@ -15,7 +15,8 @@ from advdim.config.data import FolderDataset, PhotographsDataset
 from advdim.data.decoding import Decoder
 from advdim.data.encoded import upright
 from advdim.data.errors import DataError
-from advdim.data.pixels import load_pixels, prepare, save_pixels
+from advdim.data.pixels import load_pixels, save_pixels
+from advdim.data.prepare import prepare
 from advdim.data.resize import shrink, to_square
 from advdim.data.sources import open_source
 from advdim.tensor_files import stream_tensors
@@ -289,7 +290,8 @@ MEMORY = """
 import resource, sys
 from pathlib import Path
 from advdim.config.data import FolderDataset
-from advdim.data.pixels import prepare, save_pixels
+from advdim.data.pixels import save_pixels
+from advdim.data.prepare import prepare
 from advdim.data.torchvision_import import torchvision
 torchvision("transforms.v2.functional")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -5,7 +5,8 @@ import torch
 from advdim.config.data import Augmentation, DigitsDataset
 from advdim.data.batches import Batches, augment
 from advdim.data.errors import DataError
-from advdim.data.pixels import load_pixels, prepare, save_pixels
+from advdim.data.pixels import load_pixels, save_pixels
+from advdim.data.prepare import prepare
 from advdim.data.resize import replicate, shrink
 from advdim.streams import stream
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from advdim.config.data import FolderDataset, ParquetDataset, TorchvisionDataset
 from advdim.data.errors import DataError
-from advdim.data.pixels import prepare
+from advdim.data.prepare import prepare
 from advdim.data.sources import open_source
 
 

@@ -3,15 +3,17 @@
 import dataclasses
 import multiprocessing
 import random
-import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from advdim.config import load
-from advdim.stages import training
+from advdim.files import write_json
+from advdim.results import FILES
+from advdim.stages import train
 from advdim.stages.pixels import prepare_pixels
-from advdim.stages.training import CellFiles, train_cell
+from advdim.stages.train import train_cell
 from advdim.sweep import Cell
 from advdim.tables import read_table
 
@@ -27,15 +29,17 @@ def config(raw_config):
 
 
 def files_in(folder):
-    names = {"network": "network.safetensors", "epochs": "epochs.parquet"}
-    names |= {"samples": "samples.parquet", "run": "run.json", "checkpoints": "checkpoints"}
-    return CellFiles(**{key: folder / name for key, name in names.items()})
+    return {name: folder / Path(path).name for name, path in FILES["train"].items()}
+
+
+def checkpoints_of(files):
+    return files["record"].parent / "checkpoints"
 
 
 def train_with_a_checkpoint_per_batch(config, cell, pixels, files):
-    trainer = training.Trainer
-    training.Trainer = lambda *a, **k: trainer(*a, **{**k, "checkpoint_seconds": 0})
-    train_cell(config, cell, pixels, files)
+    trainer = train.Trainer
+    train.Trainer = lambda *a, **k: trainer(*a, **{**k, "checkpoint_seconds": 0})
+    write_json(files["record"], train_cell(config, cell, pixels, files, checkpoints_of(files)))
 
 
 def test_fifty_kills_change_nothing(config, tmp_path):
@@ -48,14 +52,14 @@ def test_fifty_kills_change_nothing(config, tmp_path):
         undisturbed, disturbed = (
             files_in(tmp_path / f"{name}-{seed}") for name in ("undisturbed", "disturbed")
         )
-        train_cell(config, cell, pixels, undisturbed)
+        train_cell(config, cell, pixels, undisturbed, checkpoints_of(undisturbed))
         kills += kill_until_done(config, cell, pixels, disturbed, draw, at_most=KILLS - kills)
         assert not list(tmp_path.rglob(".*.partial"))
-        assert not list(disturbed.checkpoints.iterdir())
-        assert disturbed.network.read_bytes() == undisturbed.network.read_bytes()
-        assert disturbed.samples.read_bytes() == undisturbed.samples.read_bytes()
+        assert disturbed["network"].read_bytes() == undisturbed["network"].read_bytes()
+        assert disturbed["samples"].read_bytes() == undisturbed["samples"].read_bytes()
         left, right = (
-            read_table(files.epochs).drop(columns="seconds") for files in (disturbed, undisturbed)
+            read_table(files["epochs"]).drop(columns="seconds")
+            for files in (disturbed, undisturbed)
         )
         pd.testing.assert_frame_equal(left, right)
         if kills >= KILLS:
@@ -79,21 +83,6 @@ def kill_until_done(config, cell, pixels, files, draw, at_most):
         child.join()
         kills += 1
         # Whatever stands under its final name is whole.
-        for path in (files.epochs, files.samples):
+        for path in (files["epochs"], files["samples"]):
             if path.exists():
                 read_table(path)
-
-
-def test_a_signal_ends_the_cell_with_its_state_written(config, tmp_path):
-    pixels, files = tmp_path / "pixels.safetensors", files_in(tmp_path)
-    prepare_pixels(config, "digits", 16, pixels)
-    child = multiprocessing.get_context("fork").Process(
-        target=train_cell, args=(config, CELL, pixels, files)
-    )
-    child.start()
-    time.sleep(0.5)
-    child.terminate()
-    child.join(timeout=60)
-    assert child.exitcode == 143
-    assert not files.run.exists()
-    assert len(list(files.checkpoints.glob("*.safetensors"))) == 1

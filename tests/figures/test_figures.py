@@ -16,7 +16,7 @@ from advdim.figures import style
 from advdim.figures.dimension import best_strengths, smoothed
 from advdim.figures.dynamics import stopped_early, train_test_gaps
 from advdim.figures.registry import FIGURES
-from advdim.stages.figures import _of_experiment
+from advdim.stages.figure import _of_experiment
 from advdim.summaries import ladder
 from advdim.tables import MEASURE_COLUMNS, summarise
 from advdim.training.regularisers import first_order_factor

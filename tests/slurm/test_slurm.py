@@ -1,5 +1,6 @@
 """The workflow on a real one-node SLURM; run by ``make test-slurm``, which starts it."""
 
+import math
 import os
 import re
 import shutil
@@ -12,11 +13,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from advdim.config import load
+from advdim.costs import resources_of
+from advdim.results import all_results
 from advdim.tables import TABLES, read_table
 from tests.workflow.conftest import ROOT, Workflow
 
 pytestmark = pytest.mark.slurm
-PROFILE = ROOT / "workflow/profiles/slurm"
+PROFILE = ROOT / "profiles/slurm"
 # What may differ between two runs of the same cell.
 TIMINGS = {"epochs": ["seconds"], "cells": ["seconds"]}
 # Trains as any other network; at strength 1000, the only inputs so large, it does not.
@@ -32,6 +36,9 @@ class Faulty(torch.nn.Linear):
             once = pathlib.Path("once")
             if self.fault == "raise":
                 raise RuntimeError("this network cannot be trained")
+            if self.fault == "kill" and not once.exists():
+                once.touch()
+                os.kill(os.getpid(), 9)
             if self.fault == "hang" and not once.exists():
                 once.touch()
                 time.sleep(1000)
@@ -105,35 +112,41 @@ def trains(workflow: Workflow, epoch: int) -> None:
     wait_for(lambda: re.search(f"epoch {epoch}/", training_logs(workflow)))
 
 
-def submitted_rules() -> Counter:
-    """How many jobs of each rule the scheduler has seen, by the executor's comment on each."""
-    comments = slurm("squeue", "-h", "-t", "all", "-o", "%k").splitlines()
-    return Counter(re.fullmatch("rule_(.+?)(_wildcards_.*)?", line)[1] for line in comments)
+def submitted() -> dict[str, tuple[str, str, str, str]]:
+    """What the scheduler has seen: per job its comment, processors, memory and minutes."""
+    rows = slurm("squeue", "-h", "-t", "all", "-o", "%i|%k|%C|%m|%M %l").splitlines()
+    return {job: tuple(rest.split("|")) for job, rest in (row.split("|", 1) for row in rows)}
 
 
 def training_job() -> str:
     listed = slurm("squeue", "-h", "-t", "RUNNING", "-o", "%i %k").splitlines()
-    (job,) = [line.split()[0] for line in listed if "train_batch" in line]
+    (job,) = [line.split()[0] for line in listed if re.search("seconds|train", line)]
     return job
 
 
-def test_tables_are_those_of_a_local_run(raw_config, tmp_path):
+def test_short_cells_share_jobs_and_tables_are_those_of_a_local_run(raw_config, tmp_path):
     local, cluster = (Workflow(tmp_path / name, raw_config) for name in ("local", "cluster"))
     for workflow in (local, cluster):
         workflow.folder.mkdir()
     local.run("--cores", "2")
-    before = submitted_rules()
-    cluster.run("--profile", str(PROFILE))
+    before = submitted()
+    cluster.run("--profile", str(PROFILE), "--group-components", "seconds=3", "initialisation=4")
     same_tables(local, cluster)
-    # Seven cells share three jobs, four of their attacks two; what takes seconds runs here.
-    assert submitted_rules() - before == {
-        "pixels": 2,
-        "train_batch": 3,
-        "attack_batch": 2,
-        "bounds": 4,
-        "examples": 1,
-        "initialisation": 1,
-    }
+    new = {job: row for job, row in submitted().items() if job not in before}
+    kinds = Counter(
+        re.split("_wildcards|_", row[0].removeprefix("rule_"))[0] for row in new.values()
+    )
+    # Seven cells, of which four with an attack and bounds each.
+    groups = [row for row in new.values() if "seconds" in row[0] or "group" in row[0]]
+    assert len(groups) == math.ceil(7 / 3) + 1, kinds
+    # One member's processors and memory, whatever there are of them.
+    assert {row[1] for row in groups} == {"1"}
+    largest = max(
+        resources_of(load(raw_config), result, 1)["mem_mb"]
+        for result in all_results(load(raw_config))
+        if result.stage != "pixels"
+    )
+    assert {int(row[2].removesuffix("M")) <= largest for row in groups} == {True}
     assert cluster.counts() == {}
 
 
@@ -150,7 +163,7 @@ def test_a_cell_that_is_cancelled_then_killed_continues_and_ends_the_same(raw_co
     kill_training(cluster)
     output, _ = running.communicate(timeout=300)
     assert running.returncode == 0, output
-    assert training_logs(cluster).count("resumed at batch") == 2
+    assert "resumed at batch" in training_logs(cluster)
     same_tables(local, cluster)
 
 
@@ -159,7 +172,7 @@ def kill_training(workflow: Workflow) -> None:
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             command = (entry / "cmdline").read_bytes()
-            if b"batch.py" in command and (entry / "cwd").resolve() == workflow.folder.resolve():
+            if b"result.py" in command and (entry / "cwd").resolve() == workflow.folder.resolve():
                 os.kill(int(entry.name), signal.SIGKILL)
         except OSError:
             continue
@@ -170,12 +183,9 @@ def test_a_cell_out_of_time_is_warned_and_continues(raw_config, tmp_path):
     cluster.run(
         "--profile", str(PROFILE),
         # Two minutes at first; warned after one, when it has trained for a while.
-        "--set-resources", "train_batch:runtime=attempt*2",
-        "train_batch:slurm_extra='--signal=TERM@60'",
+        "--set-resources", "train:runtime=attempt*2", "train:slurm_extra='--signal=TERM@60'",
     )  # fmt: skip
-    text = training_logs(cluster)
-    assert "stopped by a signal" in text
-    assert "resumed at batch" in text
+    assert "resumed at batch" in training_logs(cluster)
     assert "TIMEOUT" not in slurm("squeue", "-h", "-t", "all", "-o", "%T")
 
 
@@ -186,7 +196,6 @@ def test_a_requeued_job_continues_and_a_drained_node_finishes_it(raw_config, tmp
     job = training_job()
     slurm("scontrol", "requeue", job)
     # SLURM waits two minutes before it starts it again, unless it is told to.
-    wait_for(lambda: "stopped by a signal" in training_logs(cluster))
     wait_for(lambda: slurm("squeue", "-h", "-j", job, "-o", "%T").strip() == "PENDING")
     slurm("scontrol", "update", f"jobid={job}", "starttime=now")
     wait_for(lambda: "resumed at batch" in training_logs(cluster))
@@ -198,27 +207,59 @@ def test_a_requeued_job_continues_and_a_drained_node_finishes_it(raw_config, tmp
         assert running.returncode == 0, output
     finally:
         slurm("scontrol", "update", f"nodename={node}", "state=resume")
-    # Neither the requeue nor the drain cost more than one start.
-    assert training_logs(cluster).count("training dataset=") == 2
+    assert training_logs(cluster).count("training dataset=") == 1
 
 
 def test_a_failing_cell_costs_the_others_of_its_job_nothing(raw_config, tmp_path):
     cluster = faulty_cells(raw_config, tmp_path, "raise")
     done = cluster.run("--profile", str(PROFILE), check=False)
     assert done.returncode
-    records = [str(path) for path in (cluster.results / "cells").rglob("run.json")]
-    assert len(records) == 2
-    assert not any("epsilon=1000" in record for record in records)
-    failed = (cluster.results / "failed_cells.txt").read_text()
-    assert "epsilon=1000/seed=0/run.json" in failed
-    assert "this network cannot be trained" in failed
+    assert "1 failed; everything else is made" in done.stderr
+    cells = read_table(cluster.results / "tables/cells.parquet")
+    assert sorted(cells["status"]) == ["done", "done", "failed"]
+    failed = (cluster.results / "failed.txt").read_text()
+    assert "epsilon=1000/seed=0: RuntimeError: this network cannot be trained" in failed
+    assert f"--profile {PROFILE}" in failed
     # Only the failed one is left to do.
     assert cluster.counts()["train"] == 1
 
 
-def test_a_hanging_worker_is_ended_and_tried_again(raw_config, tmp_path):
+@pytest.mark.parametrize("fault", ["hang", "kill"])
+def test_a_member_that_hangs_or_is_killed_is_tried_again_alone(raw_config, tmp_path, fault):
     raw_config["hang_minutes"] = 0.1
-    cluster = faulty_cells(raw_config, tmp_path, "hang")
+    cluster = faulty_cells(raw_config, tmp_path, fault)
     cluster.run("--profile", str(PROFILE))
-    assert len(list((cluster.results / "cells").rglob("run.json"))) == 3
-    assert "Timeout (0:00:06" in training_logs(cluster)
+    cells = read_table(cluster.results / "tables/cells.parquet")
+    assert list(cells["status"]) == ["done"] * 3
+    # What was finished when the job failed has not been made again.
+    current = [text for text in cluster.logs().values() if "INFO current: " in text]
+    assert len(current) >= 1
+
+
+def test_what_a_profile_sets_stays_when_a_user_adds_options(raw_config, tmp_path):
+    cluster = Workflow(tmp_path, long_cell(raw_config, epochs=10))
+    before = submitted()
+    cluster.run(
+        "--profile", str(PROFILE), "--config", "device=cpu",
+        "--default-resources", "slurm_partition=main", "runtime=7", "--until", "train",
+    )  # fmt: skip
+    new = [row for job, row in submitted().items() if job not in before]
+    assert len(new) == 2
+    commands = "\n".join(path.read_text() for path in tmp_path.glob(".snakemake/log/*.log"))
+    assert "signal=TERM@120" in commands or "signal=TERM@120" in sbatch_commands(cluster)
+
+
+def sbatch_commands(cluster: Workflow) -> str:
+    """Return what the executor would submit, from a run that says so."""
+    done = cluster.run("--profile", str(PROFILE), "--verbose", "--forceall", "--until", "train")
+    return done.stdout + done.stderr
+
+
+def test_a_forced_rule_is_made_again_on_the_cluster_once(raw_config, tmp_path):
+    cluster = Workflow(tmp_path, long_cell(raw_config, epochs=10))
+    cluster.run("--profile", str(PROFILE))
+    before = next(cluster.results.rglob("run.json")).stat().st_mtime_ns
+    cluster.run("--profile", str(PROFILE), "-R", "train", "--until", "train")
+    assert next(cluster.results.rglob("run.json")).stat().st_mtime_ns > before
+    assert training_logs(cluster).count("training dataset=") == 1
+    assert "INFO current" not in training_logs(cluster)

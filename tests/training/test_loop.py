@@ -4,7 +4,7 @@ import torch
 from advdim.config.data import Augmentation, DigitsDataset
 from advdim.config.network import ConvolutionalNetwork
 from advdim.config.training import Training
-from advdim.data.pixels import prepare
+from advdim.data.prepare import prepare
 from advdim.networks.build import Shape, build
 from advdim.streams import stream
 from advdim.training.checkpoint import resume

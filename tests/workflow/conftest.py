@@ -51,15 +51,20 @@ class Workflow:
             **self.command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
 
-    def counts(self, project: Path = ROOT, batches: bool = False) -> dict[str, int]:
+    def counts(self, *arguments: str, project: Path = ROOT) -> dict[str, int]:
         """Return how many jobs of each rule a run would start, from the dry run.
 
-        How results share jobs is left out unless it is asked for.
+        The last two are left out, which go along with anything.
         """
-        done = self.run("-n", "--quiet", "rules", project=project)
+        done = self.run("-n", "--quiet", "rules", *arguments, project=project)
         rows = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, flags=re.MULTILINE)
-        hidden = r"total|all|ticket" if batches else r"total|all|ticket|\w+_batch"
-        return {rule: int(count) for rule, count in rows if not re.fullmatch(hidden, rule)}
+        return {rule: int(n) for rule, n in rows if rule not in {"total", "all", "complete"}}
+
+    def logs(self, stage: str = "train") -> dict[str, str]:
+        """Return the text of every log of a stage by the result's name."""
+        folder = self.results / "logs" / stage
+        paths = folder.rglob("*.log") if folder.exists() else ()
+        return {str(path.relative_to(folder).with_suffix("")): path.read_text() for path in paths}
 
     def copy(self, folder: Path) -> "Workflow":
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
@@ -72,7 +77,7 @@ def finished(tmp_path_factory):
     from tests.conftest import SMALL
 
     workflow = Workflow(tmp_path_factory.mktemp("finished"), copy.deepcopy(SMALL))
-    workflow.first = workflow.counts(batches=True)
+    workflow.first = workflow.counts()
     workflow.output = workflow.run("--cores", "2")
     return workflow
 

@@ -23,9 +23,8 @@ SANDWICH_AGAIN = {"table_bounds": 1}
 
 def test_a_new_sweep_runs_every_stage(finished):
     assert finished.first == {
-        "pixels": 2, "train_batch": 3, "train": 7, "attack_batch": 2, "attack": 4, "bounds": 4,
-        "examples": 1, "initialisation": 1, **TABLES_AGAIN, **SANDWICH_AGAIN, "table": 4,
-        "figure": 7, "report_page": 1,
+        "pixels": 2, "train": 7, "attack": 4, "bounds": 4, "examples": 1, "initialisation": 1,
+        **TABLES_AGAIN, **SANDWICH_AGAIN, "table": 4, "figure": 7, "report_page": 1,
     }  # fmt: skip
     assert "Report in results/report.html, tables in results/tables." in finished.output.stdout
 
@@ -45,7 +44,7 @@ def test_every_result_is_there(finished):
     assert cells["grad_l1_median"].gt(0).all()
     assert set(cells["dimension"]) == {64, 256}
     assert not list(finished.results.rglob("*.partial"))
-    assert not list(finished.results.rglob("checkpoints/**/*.safetensors"))
+    assert not (finished.results / "unfinished").exists()
 
 
 def test_the_tree_reads_as_a_hive_dataset(finished):
@@ -109,16 +108,54 @@ def test_style_draws_figures_only(workflow):
     assert workflow.counts() == {"figure": 7, "report_page": 1}
 
 
-def test_a_figures_code_draws_that_figure_only(finished, tmp_path):
-    project = tmp_path / "project"
-    project.mkdir()
-    for name in ("Snakefile", "workflow", "src", "envs"):
+@pytest.fixture
+def project(tmp_path):
+    """A checkout that a test may edit."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for name in ("Snakefile", "workflow", "src", "envs", "profiles"):
         source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, project / name)
-    module = project / "src/advdim/figures/dimension.py"
-    module.write_text(module.read_text() + "\n# edited\n")
-    workflow = finished.copy(tmp_path / "copy")
-    assert workflow.counts(project) == {"figure": 1, "report_page": 1}
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    return folder
+
+
+CLAIMED = {"claims": 1, "report_page": 1}
+EDITS = {
+    "figures/dimension.py": {"figure": 1, "report_page": 1},
+    "figures/style.py": {"figure": 7, "report_page": 1},
+    "claims/base.py": CLAIMED,
+    "sandwich.py": {**SANDWICH_AGAIN, "figure": 1, **CLAIMED},
+    "tables/cells.py": {
+        "table": 2, "table_cells": 1, "table_ladder": 1, **FIGURES_AGAIN, "claims": 1
+    },
+    "attacks/foolbox_suite.py": {
+        "attack": 4, "examples": 1, **ATTACK_TABLES_AGAIN, **SANDWICH_AGAIN, "figure": 2,
+        "report_page": 1,
+    },
+    # Networks are named as older, in their table, and trained by nobody.
+    "training/regularisers.py": {"table_cells": 1, "table_ladder": 1, **FIGURES_AGAIN, "claims": 1},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", EDITS)
+def test_edited_code_makes_again_what_hangs_on_it(finished, project, file):
+    module = project / "src/advdim" / file
+    text = module.read_text()
+    module.write_text(text + "\n# only a comment\n")
+    assert finished.counts(project=project) == {}
+    module.write_text(text + "\nEDITED = True\n")
+    assert finished.counts(project=project) == EDITS[file]
+
+
+def test_networks_of_older_code_are_named_and_kept(workflow, project):
+    module = project / "src/advdim/training/regularisers.py"
+    module.write_text(module.read_text() + "\nEDITED = True\n")
+    before = (workflow.folder / CELL / "network.safetensors").stat().st_mtime_ns
+    done = workflow.run("--cores", "2", "--", "results/tables/cells.parquet", project=project)
+    assert read_table(workflow.results / "tables/cells.parquet")["older_code"].all()
+    done = workflow.run("--cores", "2", project=project)
+    assert "7 networks were trained by older code and are kept; -R train trains" in done.stderr
+    assert (workflow.folder / CELL / "network.safetensors").stat().st_mtime_ns == before
 
 
 def test_touched_code_draws_nothing(finished):
@@ -143,42 +180,19 @@ def test_a_mistake_stops_before_anything_runs(raw_config, tmp_path, key, value, 
     assert not (tmp_path / "results").exists()
 
 
-def test_parsing_imports_neither_torch_nor_matplotlib(raw_config, tmp_path):
+def test_parsing_imports_neither_torch_nor_matplotlib():
+    rules = (ROOT / "workflow/rules").glob("*.smk")
+    imported = {
+        name
+        for path in rules
+        for name in re.findall(r"^from (advdim\S*) import", path.read_text(), re.M)
+    }
+    assert len(imported) > 8
     code = (
-        "import sys, advdim.config, advdim.sweep, advdim.provenance, advdim.figures.registry;"
+        f"import sys, {', '.join(sorted(imported))};"
         "sys.exit(any(name in sys.modules for name in ('torch', 'matplotlib', 'torchvision')))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-FAULTY = """
-import torch
-class Fails(torch.nn.Linear):
-    def __init__(self, channels, size, classes):
-        super().__init__(channels * size * size, classes)
-    def forward(self, inputs):
-        if self.training and torch.is_grad_enabled():
-            raise RuntimeError("this network cannot be trained")
-        return super().forward(inputs.flatten(1))
-"""
-
-
-def test_a_failed_cell_is_listed_and_the_others_finish(raw_config, tmp_path, monkeypatch):
-    (tmp_path / "faulty.py").write_text(FAULTY)
-    raw_config["networks"]["fails"] = {"kind": "module", "module": "faulty:Fails"}
-    raw_config["experiments"]["failing"] = {
-        "dataset": "digits", "network": "fails", "sizes": [8], "epsilons": [0]
-    }  # fmt: skip
-    workflow = Workflow(tmp_path, raw_config)
-    workflow.python_path = [tmp_path]
-    done = workflow.run("--cores", "2", "--keep-going", check=False)
-    assert done.returncode
-    assert "1 cells failed" in done.stdout + done.stderr
-    failed = (tmp_path / "results/failed_cells.txt").read_text()
-    assert "network=fails/size=8/method=none/epsilon=0/seed=0/run.json" in failed
-    assert "this network cannot be trained" in failed
-    assert re.search(r"snakemake --cores all --configfile \S*sweep.yaml -- results/cells/", failed)
-    assert len(list((tmp_path / "results/cells").rglob("run.json"))) == 7
 
 
 def test_a_diverged_cell_is_a_result(raw_config, tmp_path):

@@ -1,26 +1,24 @@
 # The papers' sentences, judged on the tables.
 
 
+def claim_tables():
+    """Those tables of the sweep that claims are judged on."""
+    return [name for name in READ_TABLES if name in tables()]
+
+
 rule claims:
     input:
-        [f"{RESULTS}/tables/{table}.parquet" for table in claim_tables()],
+        lambda wildcards: map(table, claim_tables()),
     output:
-        f"{RESULTS}/tables/claims.parquet",
+        table("claims"),
     log:
         f"{RESULTS}/logs/claims.log",
     localrule: True
     conda:
         "../../envs/advdim.yaml"
     params:
-        tables=claim_tables(),
-        figures=digest(
-            str(
-                [
-                    *((name, e.figures) for name, e in CONFIG.experiments.items()),
-                    *((name, e.figures) for name, e in CONFIG.initialisation.items()),
-                ]
-            )
-        ),
-        code=source_hash("claims", "stages/claims.py"),
+        tables=lambda wildcards: claim_tables(),
+        figures=table_settings(CONFIG, "claims"),
+        code=code_digest("advdim.stages.claims"),
     script:
         "../scripts/claims.py"

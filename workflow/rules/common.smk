@@ -1,35 +1,33 @@
-# The configuration, the table of cells, and the paths that rules share.
+# The configuration, and what the rules of all stages share.
 
-from pathlib import Path
+import os
+import sys
+import uuid
+from functools import cache
 
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import Paramspace
 
 from advdim.claims import READ_TABLES
+from advdim.code_digest import code_digest
+from advdim.command_line import same_options
 from advdim.config import ConfigError, load
-from advdim.costs import memory_megabytes, runtime_minutes
+from advdim.costs import groups_of_cells, resources_of
 from advdim.figures.captions import CAPTIONS
 from advdim.figures.registry import FIGURES
-from advdim.provenance import ATTACK_CODE, BOUND_CODE, source_hash
 from advdim.python_path import share_package
-from advdim.stages.failures import report_failures
-from advdim.sweep import (
-    Cell,
-    attack_settings,
-    attacked_cells,
-    bound_settings,
-    bounded_cells,
-    cell_table,
-    digest,
-    example_cells,
-    initialisation_settings,
+from advdim.results import (
+    FILES,
+    WILDCARDS,
+    Result,
+    all_results,
+    attack_modules,
+    code_hash,
+    config_hash,
+    read_outline,
+    revision,
 )
-
-# What is kept and logged lies beside the outputs, where a prefix does not reach.
-if workflow.modifier.path_modifier.prefix:
-    raise WorkflowError(
-        "Module advdim takes no prefix: give 'results' in its config instead."
-    )
+from advdim.run import Run
+from advdim.sweep import example_cells, table_settings
 
 share_package()
 try:
@@ -38,99 +36,159 @@ except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = CONFIG.results
-CELLS = Paramspace(cell_table(CONFIG), param_sep="=")
-CELL = f"{RESULTS}/cells/{CELLS.wildcard_pattern}"
-EXAMPLE_CELLS = example_cells(CONFIG)
 
 
 wildcard_constraints:
-    dataset="[^/=]+",
-    network="[^/=]+",
+    **dict.fromkeys(
+        [
+            *("dataset", "network", "method", "attack"),
+            *("experiment", "figure", "table"),
+        ],
+        "[A-Za-z0-9_.-]+",
+    ),
     size=r"\d+",
-    method="[a-z0-9_]+",
     epsilon=r"[0-9.]+",
     seed=r"\d+",
-    attack="[a-z0-9_]+",
-    experiment="[^/=]+",
-    figure="[a-z0-9_]+",
 
 
-def cell_files(name):
-    """One file of every cell of the sweep."""
-    return [f"{RESULTS}/cells/{cell}/{name}" for cell in CELLS.instance_patterns]
+# Members of a group run one after another: each takes the one slot that a cluster's job has, by
+# its profile. Elsewhere nothing counts slots.
+resource_scopes:
+    slot="local",
 
 
-def attack_files():
-    """The per-sample file of every attack on every cell."""
-    return [
-        f"{RESULTS}/cells/{cell.directory}/attacks/{attack}.parquet"
-        for cell, attack in attacked_cells(CONFIG)
-    ]
+# What a job, on whatever machine, has to know of the run that it belongs to.
+@cache
+def publish_run():
+    if workflow.is_main_process:
+        dag = workflow.dag_settings
+        Run(
+            name=uuid.uuid4().hex[:12],
+            command=same_options(sys.argv),
+            all_forced=dag.forceall,
+            forced=(*dag.forcerun, *(dag.targets if dag.forcetargets else ())),
+        ).publish()
 
 
-def bound_files():
-    """The per-sample file of the lower bounds of every cell that is to have them."""
-    return [
-        f"{RESULTS}/cells/{cell.directory}/bounds.parquet"
-        for cell in bounded_cells(CONFIG)
-    ]
+os.environ.setdefault("ADVDIM_RUN", "")
 
 
-def attack_files_of_bounded_cells():
-    """The per-sample file of every attack on a cell with lower bounds."""
-    bounded = set(bounded_cells(CONFIG))
-    return [
-        f"{RESULTS}/cells/{cell.directory}/attacks/{attack}.parquet"
-        for cell, attack in attacked_cells(CONFIG)
-        if cell in bounded
-    ]
+envvars:
+    "ADVDIM_RUN",
 
 
-def example_files(name):
-    """One file of every cell whose perturbed images are shown."""
-    return [f"{RESULTS}/cells/{cell.directory}/{name}" for cell in EXAMPLE_CELLS]
+# A record is read once while the graph is built.
+RECORD = cache(read_outline)
 
 
-def initialisation_files():
-    """The measurements of every network, never trained."""
-    return [
-        f"{RESULTS}/initialisation/experiment={name}/network={network}.parquet"
-        for name, experiment in CONFIG.initialisation.items()
-        for network in experiment.networks
-    ]
+def result_of(stage, wildcards):
+    return Result.of(stage, dict(wildcards.items()))
 
 
-def initialisation_pixels(name):
-    """The pixels that fresh networks are measured on, per size."""
-    experiment = CONFIG.initialisation[name]
-    return [
-        f"{RESULTS}/pixels/dataset={experiment.dataset}/size={size}.safetensors"
-        for size in experiment.sizes
-    ]
+def of(stage, function, *arguments):
+    """What a function says of the result that a job is to make."""
+
+    def said(wildcards):
+        publish_run()
+        return function(CONFIG, result_of(stage, wildcards), *arguments)
+
+    return said
 
 
-def table_files():
-    tables = ["cells", "epochs", "samples"] if CONFIG.experiments else []
-    tables += ["attacks", "attack_summaries", "ladder"] if attack_files() else []
-    tables += ["examples"] if EXAMPLE_CELLS else []
-    tables += ["bounds", "bound_summaries"] if bound_files() else []
-    tables += ["initialisation"] if CONFIG.initialisation else []
-    return [f"{RESULTS}/tables/{table}.parquet" for table in tables]
+def file(stage, name):
+    return f"{RESULTS}/{FILES[stage][name]}"
 
 
-def claim_tables():
-    """Those tables of the sweep that claims are judged on."""
-    made = {Path(table).stem for table in table_files()}
-    return [table for table in READ_TABLES if table in made]
+# Kept when a job starts, so that it can tell whether they are current.
+def outputs(stage):
+    return {name: update(file(stage, name)) for name in FILES[stage]}
+
+
+# Records stand for what was made along with them: they are small, so that Snakemake compares
+# their content, and what was only copied or touched starts nothing.
+def inputs(stage, *names):
+    files = {name: ancient(file(stage, name)) for name in names}
+    return {f"{stage}_record": file(stage, "record"), **files}
+
+
+def all_inputs(results, *names):
+    files = [result.files(CONFIG) for result in results]
+    read = {name: [ancient(str(f[name])) for f in files] for name in names}
+    return {"records": [str(f["record"]) for f in files], **read}
+
+
+@cache
+def all_of(stage):
+    return [result for result in all_results(CONFIG) if result.stage == stage]
+
+
+@cache
+def groups():
+    return groups_of_cells(CONFIG)
+
+
+def group_of(wildcards):
+    """Short cells share a cluster's jobs, each with its attacks and bounds; long ones do not."""
+    return groups()[result_of("train", wildcards).cell]
+
+
+def log_of(stage):
+    place = "/".join(f"{name}={{{name}}}" for name in WILDCARDS[stage])
+    return f"{RESULTS}/logs/{stage}/{place}.log"
+
+
+def params(stage):
+    """Another value starts the job again; networks of older code are named, not trained."""
+    code = {} if stage == "train" else {"code": of(stage, code_hash)}
+    settings = {"settings": of(stage, config_hash)}
+    return {
+        "stage": stage,
+        **settings,
+        **code,
+        "revision": of(stage, revision, RECORD),
+    }
+
+
+def resources(stage):
+    """Resources by name; a job is told to write its state before a cluster's time is over."""
+
+    def resource(name):
+        return lambda wildcards, attempt: resources_of(
+            CONFIG, result_of(stage, wildcards), attempt
+        )[name]
+
+    estimated = {name: resource(name) for name in ("mem_mb", "runtime", "gpu_mb")}
+    gpu = int(CONFIG.device == "cuda" and stage not in {"pixels", "bounds"})
+    return {
+        **estimated,
+        "slot": 1,
+        "gpu": gpu,
+        "slurm_extra": "'--signal=TERM@120'",
+    }
+
+
+def table(name):
+    return f"{RESULTS}/tables/{name}.parquet"
+
+
+@cache
+def tables():
+    """The names of the tables that the sweep makes."""
+    made = {
+        "train": ["cells", "epochs", "samples"],
+        "attack": ["attacks", "attack_summaries", "ladder"],
+        "bounds": ["bounds", "bound_summaries"],
+        "initialisation": ["initialisation"],
+    }
+    names = [name for stage, names in made.items() if all_of(stage) for name in names]
+    return names + (["examples"] if example_cells(CONFIG) else [])
 
 
 def figure_files():
+    experiments = {**CONFIG.experiments, **CONFIG.initialisation}
     return [
-        f"{RESULTS}/figures/{experiment}/{figure}.{suffix}"
-        for experiment, settings in {
-            **CONFIG.experiments,
-            **CONFIG.initialisation,
-        }.items()
-        for figure in settings.figures
+        f"{RESULTS}/figures/{name}/{figure}.{suffix}"
+        for name, experiment in experiments.items()
+        for figure in experiment.figures
         for suffix in CONFIG.figures.formats
     ]

@@ -3,21 +3,18 @@
 
 rule pixels:
     input:
-        lambda wildcards: CONFIG.datasets[wildcards.dataset].files(),
+        lambda wildcards: map(ancient, CONFIG.datasets[wildcards.dataset].files()),
     output:
-        f"{RESULTS}/pixels/dataset={{dataset}}/size={{size}}.safetensors",
+        **outputs("pixels"),
     log:
-        f"{RESULTS}/logs/pixels/dataset={{dataset}}/size={{size}}.log",
+        log_of("pixels"),
     conda:
         "../../envs/advdim.yaml"
     # Decoding takes its time; the result does not depend on the threads.
     threads: lambda wildcards: 4 if CONFIG.datasets[wildcards.dataset].decoded else 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **resources("pixels"),
     params:
-        settings=lambda wildcards: digest(
-            CONFIG.datasets[wildcards.dataset].pixel_settings()
-        ),
+        **params("pixels"),
     script:
-        "../scripts/pixels.py"
+        "../scripts/result.py"

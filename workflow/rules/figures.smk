@@ -1,13 +1,10 @@
-# Figures read tables, never cells. A figure's code is named by its hash, so that editing it (or
+# Figures read tables, never cells. A figure's code is named by its digest, so that editing it (or
 # the style) draws this figure again and trains nothing.
 
 
 rule figure:
     input:
-        lambda wildcards: [
-            f"{RESULTS}/tables/{table}.parquet"
-            for table in FIGURES[wildcards.figure].tables
-        ],
+        lambda wildcards: map(table, FIGURES[wildcards.figure].tables),
     output:
         report(
             [
@@ -27,10 +24,9 @@ rule figure:
         tables=lambda wildcards: list(FIGURES[wildcards.figure].tables),
         style=CONFIG.figures.canonical(),
         caption=lambda wildcards: CAPTIONS[wildcards.figure],
-        code=lambda wildcards: source_hash(
-            "figures/style.py",
-            "exponents.py",
-            f"figures/{FIGURES[wildcards.figure].module}.py",
+        code=lambda wildcards: code_digest(
+            "advdim.stages.figure",
+            f"advdim.figures.{FIGURES[wildcards.figure].module}",
         ),
     script:
         "../scripts/figure.py"

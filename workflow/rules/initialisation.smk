@@ -1,23 +1,26 @@
 # Fresh networks, never trained: one job per (experiment, network) for all sizes and seeds.
 
 
+def fresh_inputs(wildcards):
+    result = result_of("initialisation", wildcards)
+    return all_inputs(result.parents(CONFIG), "pixels")
+
+
 rule initialisation:
     input:
-        lambda wildcards: initialisation_pixels(wildcards.experiment),
+        unpack(fresh_inputs),
     output:
-        f"{RESULTS}/initialisation/experiment={{experiment}}/network={{network}}.parquet",
+        **outputs("initialisation"),
     log:
-        f"{RESULTS}/logs/initialisation/experiment={{experiment}}/network={{network}}.log",
+        log_of("initialisation"),
+    group:
+        "initialisation"
     conda:
         "../../envs/advdim.yaml"
     threads: CONFIG.threads
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **resources("initialisation"),
     params:
-        settings=lambda wildcards: digest(
-            initialisation_settings(CONFIG, wildcards.experiment, wildcards.network)
-        ),
-        code=source_hash("measures_at_initialisation.py", "networks"),
+        **params("initialisation"),
     script:
-        "../scripts/initialisation.py"
+        "../scripts/result.py"

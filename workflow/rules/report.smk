@@ -3,7 +3,7 @@
 
 rule report_page:
     input:
-        tables=[*table_files(), *rules.claims.output],
+        tables=lambda wildcards: map(table, [*tables(), "claims"]),
         figures=figure_files(),
     output:
         report(
@@ -17,17 +17,28 @@ rule report_page:
     conda:
         "../../envs/advdim.yaml"
     params:
-        # Not how the jobs were made, which changes no result.
-        settings=digest(
-            CONFIG.canonical(
-                exclude={
-                    "cells_per_job",
-                    "minutes_per_job",
-                    "hang_minutes",
-                    "multiply_adds_per_second",
-                }
-            )
-        ),
-        code=source_hash("report", "figures/captions.py", "stages/report.py"),
+        settings=table_settings(CONFIG, "report"),
+        code=code_digest("advdim.stages.report"),
     script:
         "../scripts/report.py"
+
+
+# Everything is made by now, whatever has failed; this says so, and ends the run with an error where
+# something has, or where a result is not of these settings though nothing has told Snakemake.
+rule complete:
+    input:
+        unpack(lambda wildcards: all_inputs(all_of("train"), "network")),
+        others=lambda wildcards: all_inputs(
+            [result for stage in FILES if stage != "train" for result in all_of(stage)]
+        )["records"],
+        report=ancient(rules.report_page.output),
+    output:
+        touch(f"{RESULTS}/complete/{table_settings(CONFIG, 'complete')}"),
+    log:
+        f"{RESULTS}/logs/complete.log",
+    retries: 0
+    localrule: True
+    conda:
+        "../../envs/advdim.yaml"
+    script:
+        "../scripts/complete.py"

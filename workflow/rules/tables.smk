@@ -1,91 +1,111 @@
-# From per-cell files to the tables of the sweep.
+# From the results' files to the tables of the sweep.
 
 
 rule table_cells:
     input:
-        epochs=cell_files("epochs.parquet"),
-        runs=cell_files("run.json"),
+        unpack(lambda wildcards: all_inputs(all_of("train"), "epochs")),
     output:
-        f"{RESULTS}/tables/cells.parquet",
+        table("cells"),
     log:
         f"{RESULTS}/logs/tables/cells.log",
     localrule: True
     conda:
         "../../envs/advdim.yaml"
     params:
-        experiments=digest(
-            str(
-                [
-                    # Which cells an experiment holds, not what is made of them.
-                    (
-                        name,
-                        e.model_dump_json(exclude={"attacks", "bounds", "figures"}),
-                        [
-                            CONFIG.networks[network].dampening(size)
-                            for network in e.network
-                            for size in e.sizes
-                        ],
-                    )
-                    for name, e in CONFIG.experiments.items()
-                ]
-            )
-        ),
+        experiments=table_settings(CONFIG, "cells"),
+        # It names the networks that were trained by older code.
+        code=code_digest("advdim.stages.table_cells", "advdim.stages.train"),
     script:
         "../scripts/table_cells.py"
 
 
+GATHERED = {
+    "epochs": ("train", "cells"),
+    "samples": ("train", "cells"),
+    "attacks": ("attack", "attacks"),
+    "initialisation": ("initialisation", "initialisation"),
+}
+
+
 rule table:
     input:
-        lambda wildcards: (
-            attack_files()
-            if wildcards.table == "attacks"
-            else (
-                initialisation_files()
-                if wildcards.table == "initialisation"
-                else cell_files(f"{wildcards.table}.parquet")
+        unpack(
+            lambda wildcards: all_inputs(
+                all_of(GATHERED[wildcards.table][0]), wildcards.table
             )
         ),
     output:
-        f"{RESULTS}/tables/{{table}}.parquet",
+        table("{table}"),
     log:
         f"{RESULTS}/logs/tables/{{table}}.log",
     wildcard_constraints:
-        table="epochs|samples|attacks|initialisation",
+        table="|".join(GATHERED),
     localrule: True
     conda:
         "../../envs/advdim.yaml"
+    params:
+        code=lambda wildcards: code_digest(
+            f"advdim.tables.{GATHERED[wildcards.table][1]}"
+        ),
     script:
         "../scripts/table.py"
 
 
 rule table_attack_summaries:
     input:
-        attack_files(),
+        unpack(lambda wildcards: all_inputs(all_of("attack"), "attacks")),
     output:
-        f"{RESULTS}/tables/attack_summaries.parquet",
+        table("attack_summaries"),
     log:
         f"{RESULTS}/logs/tables/attack_summaries.log",
     localrule: True
     conda:
         "../../envs/advdim.yaml"
     params:
-        code=source_hash("summaries.py"),
+        code=code_digest("advdim.stages.table_attacks"),
     script:
         "../scripts/table_attack_summaries.py"
 
 
 rule table_ladder:
     input:
-        cells=f"{RESULTS}/tables/cells.parquet",
-        summaries=f"{RESULTS}/tables/attack_summaries.parquet",
+        cells=table("cells"),
+        summaries=table("attack_summaries"),
     output:
-        f"{RESULTS}/tables/ladder.parquet",
+        table("ladder"),
     log:
         f"{RESULTS}/logs/tables/ladder.log",
     localrule: True
     conda:
         "../../envs/advdim.yaml"
     params:
-        code=source_hash("summaries.py"),
+        code=code_digest("advdim.stages.table_attacks"),
     script:
         "../scripts/table_ladder.py"
+
+
+# The sandwich: a sound bound above a verified adversarial stops the sweep here.
+def sandwich_inputs(wildcards):
+    bounds, cells = all_of("bounds"), {result.cell for result in all_of("bounds")}
+    attacks = [result for result in all_of("attack") if result.cell in cells]
+    found = all_inputs(attacks, "attacks")
+    records = {"attack_records": found["records"], "attacks": found["attacks"]}
+    return {**all_inputs(bounds, "bounds"), **records}
+
+
+rule table_bounds:
+    input:
+        unpack(sandwich_inputs),
+    output:
+        bounds=table("bounds"),
+        summaries=table("bound_summaries"),
+    log:
+        f"{RESULTS}/logs/tables/bounds.log",
+    localrule: True
+    conda:
+        "../../envs/advdim.yaml"
+    params:
+        largest_fgsm=CONFIG.bounds.largest_fgsm,
+        code=code_digest("advdim.stages.table_bounds"),
+    script:
+        "../scripts/table_bounds.py"

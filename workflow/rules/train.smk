@@ -1,45 +1,21 @@
-# One network per cell. Checkpoints are no outputs either: a failed job must not delete them.
-
-
-rule train_batch:
-    input:
-        batch_inputs("train"),
-    output:
-        temp(touch(marker("train"))),
-    log:
-        f"{RESULTS}/logs/batches/train/{{batch}}.log",
-    retries: RETRIES
-    conda:
-        "../../envs/advdim.yaml"
-    threads: CONFIG.threads
-    resources:
-        mem_mb=batch_resource("train", batch_megabytes),
-        runtime=batch_resource("train", batch_minutes),
-        gpu_mb=batch_resource("train", batch_gpu_megabytes),
-    params:
-        batch=lambda wildcards: batch_of("train", wildcards.batch).to_json(),
-    script:
-        "../scripts/batch.py"
+# One network per cell, measured as it is trained.
 
 
 rule train:
     input:
-        pixels=f"{RESULTS}/pixels/dataset={{dataset}}/size={{size}}.safetensors",
-        ticket=ticket("train", CELLS.wildcard_pattern),
+        **inputs("pixels", "pixels"),
     output:
-        network=update(f"{CELL}/network.safetensors"),
-        epochs=update(f"{CELL}/epochs.parquet"),
-        samples=update(f"{CELL}/samples.parquet"),
-        run=update(f"{CELL}/run.json"),
+        **outputs("train"),
     log:
-        f"{RESULTS}/logs/claims/train/{CELLS.wildcard_pattern}.log",
-    retries: 0
-    localrule: True
+        log_of("train"),
+    group:
+        group_of
     conda:
         "../../envs/advdim.yaml"
+    threads: CONFIG.threads
+    resources:
+        **resources("train"),
     params:
-        # Ends in the digest of all settings: other settings train the network again.
-        kept=kept_folder("train"),
-        log=f"{RESULTS}/logs/train/{CELLS.wildcard_pattern}.log",
-    shell:
-        CLAIM
+        **params("train"),
+    script:
+        "../scripts/result.py"

@@ -1,5 +1,5 @@
 from advdim.config import load
-from advdim.stages.figures import draw_figure
+from advdim.stages.figure import draw_figure
 from advdim.stages.logs import log_to
 
 with log_to(snakemake.log[0]):

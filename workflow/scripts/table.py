@@ -2,4 +2,5 @@ from advdim.stages.logs import log_to
 from advdim.tables import gather
 
 with log_to(snakemake.log[0]):
-    gather(snakemake.output[0], snakemake.wildcards.table, snakemake.input)
+    name = snakemake.wildcards.table
+    gather(snakemake.output[0], name, getattr(snakemake.input, name))

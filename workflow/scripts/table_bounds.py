@@ -1,6 +1,6 @@
 from advdim.config import load
 from advdim.stages.logs import log_to
-from advdim.stages.tables import gather_bounds
+from advdim.stages.table_bounds import gather_bounds
 
 with log_to(snakemake.log[0]):
     gather_bounds(

@@ -1,11 +1,11 @@
 from advdim.config import load
 from advdim.stages.logs import log_to
-from advdim.stages.tables import gather_cells
+from advdim.stages.table_cells import gather_cells
 
 with log_to(snakemake.log[0]):
     gather_cells(
         load(snakemake.config),
-        snakemake.input.runs,
+        snakemake.input.records,
         snakemake.input.epochs,
         snakemake.output[0],
     )

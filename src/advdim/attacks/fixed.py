@@ -109,3 +109,17 @@ class ProjectedGradientDescent(FixedAttack):
             restarts=max(self.restarts, 1),
             box=batch.box,
         )
+
+
+ATTACKS: tuple[Attack, ...] = (
+    ProjectedGradientDescent(
+        name="pgd_linf",
+        norm="linf",
+        reference="Madry et al. (2018), arXiv:1706.06083",
+    ),
+    ProjectedGradientDescent(
+        name="pgd_l2",
+        norm="l2",
+        reference="Madry et al. (2018), arXiv:1706.06083",
+    ),
+)

@@ -9,7 +9,7 @@ from typing import Any
 INTRODUCTION = """# Configuration
 
 A sweep is one YAML file: `config.yaml` at the top of the project is the default one, larger ones
-are in `workflow/presets/`. Another is run with `snakemake --cores all --configfile FILE`, and as a
+are in `config/presets/`. Another is run with `snakemake --cores all --configfile FILE`, and as a
 part of another workflow by giving its content to `module ... config:`. Every key is checked before
 anything runs. This page is written from the schema by `make schema`.
 """

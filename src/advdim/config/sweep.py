@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     NonNegativeInt,
@@ -95,22 +97,31 @@ def _default_torchvision_name(datasets: object) -> object:
     return filled
 
 
+def _results_folder(value: str) -> str:
+    """Return the folder without ``~`` and a trailing slash; refuse what cannot be one."""
+    path = Path(value).expanduser()
+    if path.resolve() == Path.cwd().resolve() or not value.strip():
+        raise ValueError("must name a folder of its own, not the one that the sweep starts in")
+    if refused := sorted(set("{}*?[]\\\n\t") & set(value)):
+        raise ValueError(f"must not hold {refused[0]!r}")
+    file = next((p for p in (path, *path.parents) if p.exists() and not p.is_dir()), None)
+    if file:
+        raise ValueError(f"must name a folder, and {str(file)!r} is a file")
+    return str(path)
+
+
 class Config(Settings):
     """Everything that a sweep is made of."""
 
-    results: str = Field("results", description="folder of everything that the sweep makes")
+    results: Annotated[str, AfterValidator(_results_folder)] = Field(
+        "results", description="folder of everything that the sweep makes"
+    )
     device: typing.Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto: the GPU where there is one"
     )
     threads: PositiveInt = Field(1, description="processor threads of one cell's training")
     multiply_adds_per_second: float = Field(
         1e10, gt=0, description="rate of one worker, from which a scheduler's time limits follow"
-    )
-    cells_per_job: PositiveInt | typing.Literal["auto"] = Field(
-        "auto", description="short cells share a job; auto fills minutes_per_job"
-    )
-    minutes_per_job: float = Field(
-        2.0, gt=0, description="estimated minutes of a job that several cells share"
     )
     hang_minutes: PositiveFloat | None = Field(
         60.0, description="a training without progress for so long is ended, then tried again"

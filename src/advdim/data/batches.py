@@ -53,6 +53,14 @@ class Batches:
         return replicate(small, self.factor).contiguous(memory_format=torch.channels_last)
 
 
+def first_inputs(
+    pixels: Pixels, limit: int | None, device: torch.device | str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the first test images as normalised inputs (N, C, size, size), and labels (N,)."""
+    parts = list(Batches(pixels, "test", device).ordered(256, limit))
+    return torch.cat([inputs for inputs, _ in parts]), torch.cat([labels for _, labels in parts])
+
+
 def augment(
     images: torch.Tensor, augmentation: Augmentation, random: torch.Generator, pixel_edge: int
 ) -> torch.Tensor:

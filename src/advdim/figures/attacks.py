@@ -17,7 +17,7 @@ from advdim.figures.style import (
     ATTACK_MARKERS,
     LABELS,
     LEGEND,
-    note_diverged,
+    note_missing,
     panels,
     say_empty,
     scaled,
@@ -64,7 +64,7 @@ def attack_agreement(tables: Mapping[str, pd.DataFrame], settings: FigureSetting
         axis.set_ylim(0, 1.08 * top)
     axes[2].set_xlim(0, 1.08 * top)
     _attack_legend(figure, rows["attack"])
-    note_diverged(figure, cells)
+    note_missing(figure, cells)
     return figure
 
 
@@ -96,7 +96,7 @@ def attack_thresholds(tables: Mapping[str, pd.DataFrame], settings: FigureSettin
             axis.set_xscale("log")
             axis.set_ylim(-3, 103)
     _share_legend(figure, axes)
-    note_diverged(figure, tables["cells"])
+    note_missing(figure, tables["cells"])
     return figure
 
 
@@ -131,7 +131,7 @@ def first_order_damage(tables: Mapping[str, pd.DataFrame], settings: FigureSetti
         top.set_xscale("log")
         top.set_ylim(bottom=0)
     _share_legend(figure, axes)
-    note_diverged(figure, tables["cells"])
+    note_missing(figure, tables["cells"])
     return figure
 
 
@@ -154,7 +154,7 @@ def attack_ladder(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) 
     _growth_panel(below[0], rows, rungs)
     if len(rows):
         above[0].legend(title=r"training $\epsilon$", **LEGEND)
-    note_diverged(figure, tables["cells"])
+    note_missing(figure, tables["cells"])
     return figure
 
 

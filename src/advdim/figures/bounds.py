@@ -15,7 +15,7 @@ from advdim.figures.style import (
     LABELS,
     LEGEND,
     Colour,
-    note_diverged,
+    note_missing,
     panels,
     quantity_colours,
     say_empty,
@@ -64,7 +64,7 @@ def bound_histograms(tables: Mapping[str, pd.DataFrame], settings: FigureSetting
     axes[2].set_xlabel(r"$\log_{10}$ of the ratio")
     axes[2].set_title("attack over bound", fontsize="medium")
     axes[2].axvline(0, ls=":", color="0.4", lw=1)
-    note_diverged(figure, tables["cells"])
+    note_missing(figure, tables["cells"])
     return figure
 
 
@@ -101,7 +101,7 @@ def counter_example(tables: Mapping[str, pd.DataFrame], settings: FigureSettings
     axes[1].set_xlabel(r"$\log_{10}$ of bound over adversarial")
     violated = int(rows["published_violated"].sum())
     axes[1].set_title(f"published violated: {violated} of {len(rows)}", fontsize="medium")
-    note_diverged(figure, tables["cells"])
+    note_missing(figure, tables["cells"])
     return figure
 
 
@@ -141,7 +141,7 @@ def certified_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSett
             handles, labels, title=r"training: PGD $\epsilon$", loc="outside lower center",
             ncols=6, **LEGEND,
         )  # fmt: skip
-    note_diverged(figure, tables["cells"])
+    note_missing(figure, tables["cells"])
     return figure
 
 

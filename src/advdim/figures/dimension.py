@@ -15,7 +15,7 @@ from advdim.figures.style import (
     LABELS,
     LEGEND,
     Colour,
-    note_diverged,
+    note_missing,
     panels,
     say_empty,
     scaled,
@@ -45,7 +45,7 @@ def input_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSettings
     if len(rows):
         axes[0].legend(title=r"PGD $\epsilon$", **LEGEND)
         axes[4].legend(title="size (pixels)", **LEGEND)
-    note_diverged(figure, cells)
+    note_missing(figure, cells)
     return figure
 
 
@@ -65,7 +65,7 @@ def regularisation_by_size(tables: Mapping[str, pd.DataFrame], settings: FigureS
     _against_measure(axes[5], rows, "vulnerability", "accuracy")
     if len(rows):
         axes[0].legend(title="size (pixels)", **LEGEND)
-    note_diverged(figure, cells)
+    note_missing(figure, cells)
     return figure
 
 
@@ -85,7 +85,7 @@ def usual_training(tables: Mapping[str, pd.DataFrame], settings: FigureSettings)
         axis.plot(x, scaled(rows[measure], measure), ".", ms=4, color="0.5", zorder=0)
         axis.set_ylim(bottom=0)
     _damage_against_prediction(axes[3], plain.dropna(subset=["damage_median"]))
-    note_diverged(figure, cells)
+    note_missing(figure, cells)
     return figure
 
 
@@ -103,7 +103,7 @@ def downsampling(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -
     axes[2].set_ylabel(LABELS["adversarial_accuracy"] + ",\nbest strength")
     if len(rows):
         axes[0].legend(title="size (pixels)", **LEGEND)
-    note_diverged(figure, cells)
+    note_missing(figure, cells)
     return figure
 
 

@@ -15,7 +15,7 @@ from advdim.figures.style import (
     LABELS,
     LEGEND,
     Colour,
-    note_diverged,
+    note_missing,
     panels,
     say_empty,
     scaled,
@@ -51,7 +51,7 @@ def training_curves(tables: Mapping[str, pd.DataFrame], settings: FigureSettings
     for axis, epsilon in zip(grid[0], strengths, strict=True):
         axis.set_title(rf"PGD $\epsilon$ = {epsilon:g}" if epsilon else "usual training")
     _size_legend(figure, colours, SPLITS)
-    note_diverged(figure, tables["cells"])
+    note_missing(figure, tables["cells"])
     return figure
 
 
@@ -79,7 +79,7 @@ def loss_and_accuracy_damage(
     for axis in axes:
         axis.set_ylim(bottom=0)
     _size_legend(figure, colours, {})
-    note_diverged(figure, tables["cells"])
+    note_missing(figure, tables["cells"])
     return figure
 
 
@@ -105,7 +105,7 @@ def early_stopping(tables: Mapping[str, pd.DataFrame], settings: FigureSettings)
             )  # fmt: skip
         axis.set(xlabel=f"{LABELS[measure]}, last epoch", ylabel="the same, lowest test loss")
     _size_legend(figure, colours, {})
-    note_diverged(figure, tables["cells"])
+    note_missing(figure, tables["cells"])
     return figure
 
 
@@ -127,7 +127,7 @@ def train_test_gradients(tables: Mapping[str, pd.DataFrame], settings: FigureSet
     axes[1].axhline(0, color="0.7", lw=0.8)
     _gap_against_dimension(axes[2], gaps[gaps["summarised"]])
     _size_legend(figure, colours, SPLITS)
-    note_diverged(figure, tables["cells"])
+    note_missing(figure, tables["cells"])
     return figure
 
 

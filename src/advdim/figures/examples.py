@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from advdim.config.sweep import FigureSettings
-from advdim.figures.style import ATTACK_LABELS, image_grid, note_diverged, panels, say_empty
+from advdim.figures.style import ATTACK_LABELS, image_grid, note_missing, panels, say_empty
 
 
 def adversarial_examples(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
@@ -24,7 +24,7 @@ def adversarial_examples(tables: Mapping[str, pd.DataFrame], settings: FigureSet
         figure, (axis,) = panels(1, 1, settings)
         axis.set(xlabel="image", ylabel="size", xticks=[], yticks=[])
         say_empty(axis, "no finished cell")
-        note_diverged(figure, tables["cells"])
+        note_missing(figure, tables["cells"])
         return figure
     kinds = rows.drop_duplicates(["dataset", "network", "size", "method", "epsilon", "seed"])
     samples = sorted(rows["sample"].unique())
@@ -41,7 +41,7 @@ def adversarial_examples(tables: Mapping[str, pd.DataFrame], settings: FigureSet
         f"smallest perturbation found by {ATTACK_LABELS[str(rows['attack'].iloc[0])]}",
         fontsize=settings.font_size + 1,
     )
-    note_diverged(figure, tables["cells"])
+    note_missing(figure, tables["cells"])
     return figure
 
 

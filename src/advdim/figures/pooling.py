@@ -16,7 +16,7 @@ from advdim.figures.style import (
     LEGEND,
     Colour,
     distinct,
-    note_diverged,
+    note_missing,
     panels,
     say_empty,
     scaled,
@@ -44,7 +44,7 @@ def pooling(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Fig
     _prediction(axes[0], start, list(colours))
     _over_epochs(axes[4], rows, colours)
     _vulnerability_against_gradient(axes[5], end, colours)
-    note_diverged(figure, cells)
+    note_missing(figure, cells)
     return figure
 
 

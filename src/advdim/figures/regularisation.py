@@ -15,7 +15,7 @@ from advdim.figures.style import (
     METHOD_COLOURS,
     METHOD_LABELS,
     METHOD_MARKERS,
-    note_diverged,
+    note_missing,
     panels,
     say_empty,
     scaled,
@@ -35,7 +35,7 @@ def regularisation_methods(tables: Mapping[str, pd.DataFrame], settings: FigureS
     _isotropic_line(axes[4], cells)
     _against_measure(axes[5], cells, "vulnerability", "accuracy")
     _legend(figure, cells)
-    note_diverged(figure, cells)
+    note_missing(figure, cells)
     return figure
 
 
@@ -52,7 +52,7 @@ def matched_strengths(tables: Mapping[str, pd.DataFrame], settings: FigureSettin
         strengths = cells["epsilon"] * cells["first_order_factor"]
         _against_strength(axis, cells, measure, strengths, label)
     _legend(figure, cells)
-    note_diverged(figure, cells)
+    note_missing(figure, cells)
     return figure
 
 

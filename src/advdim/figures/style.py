@@ -243,16 +243,18 @@ def say_empty(axis: Axes, reason: str) -> None:
     axis.text(0.5, 0.5, reason, transform=axis.transAxes, ha="center", va="center", color="0.4")
 
 
-def note_diverged(figure: Figure, cells: pd.DataFrame) -> None:
-    """Name the cells that diverged at the foot of a figure: a failure is a result."""
-    diverged = cells[cells["status"] == "diverged"]
-    if len(diverged):
-        names = [
-            f"{row.method} {row.epsilon:g} at {row.size} px, seed {row.seed}"
-            for row in diverged.itertuples()
-        ]
-        shown = "; ".join(names[:4]) + (" ..." if len(names) > 4 else "")
-        figure.text(0.01, -0.02, f"Diverged, not shown: {len(names)} ({shown})", color="firebrick")
+def note_missing(figure: Figure, cells: pd.DataFrame) -> None:
+    """Name the cells that diverged or failed at the foot of a figure: a failure is a result."""
+    for line, status in enumerate(("diverged", "failed"), start=1):
+        missing = cells[cells["status"] == status]
+        if len(missing):
+            names = [
+                f"{row.method} {row.epsilon:g} at {row.size} px, seed {row.seed}"
+                for row in missing.itertuples()
+            ]
+            shown = "; ".join(names[:4]) + (" ..." if len(names) > 4 else "")
+            text = f"{status.capitalize()}, not shown: {len(names)} ({shown})"
+            figure.text(0.01, -0.02 * line, text, color="firebrick", va="top")
 
 
 def save(figure: Figure, path: str | Path, settings: FigureSettings) -> None:

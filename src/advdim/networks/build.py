@@ -116,6 +116,8 @@ def load_network(path: str | Path) -> tuple[nn.Module, Shape, Normalisation]:
         tensors, description = read_tensors(path)
     except DamagedFileError as error:
         raise NetworkError(f"Network file {str(path)!r} cannot be read: {error}.") from error
+    if "network" not in description:
+        raise NetworkError(f"Network file {str(path)!r} is empty: its training has failed.")
     settings: AnyNetwork = TypeAdapter(AnyNetwork).validate_python(description["network"])
     shape = Shape(**description["shape"])
     network = build(settings, shape, torch.Generator().manual_seed(0))

@@ -12,10 +12,10 @@ from torch import Tensor
 from advdim.bounds import Conventions, LowerBounds, PreparedNetwork, lower_bounds, prepare
 from advdim.config import Config
 from advdim.config.bounds import BoundName
+from advdim.data.batches import first_inputs
 from advdim.data.pixels import load_pixels
 from advdim.networks.build import load_network
-from advdim.stages.attacks import diverged, first_inputs
-from advdim.stages.training import float32_only
+from advdim.stages.machine import float32_only
 from advdim.sweep import Cell
 from advdim.tables import write_table
 
@@ -27,19 +27,16 @@ def bound_cell(
     cell: Cell,
     network_file: str | Path,
     pixels_file: str | Path,
-    run_file: str | Path,
     output: str | Path,
+    *,
+    threads: int = 1,
 ) -> None:
     """Bound a trained cell's test images and write one row per image, in normalised units.
 
-    A cell that diverged has no rows. The columns of the attacks stay empty until the table
-    ``bounds`` is gathered. Raises UnsupportedLayer where the network has a layer without a bound.
+    The columns of the attacks stay empty until the table ``bounds`` is gathered. Raises
+    UnsupportedLayer where the network has a layer without a bound.
     """
-    if diverged(run_file):
-        log.info("%s diverged: no rows", cell.directory)
-        write_table(output, "bounds", [])
-        return
-    float32_only(config.threads)
+    float32_only(threads)
     network, _, normalisation = load_network(network_file)
     pixels = load_pixels(pixels_file)
     limits = config.bounds.limits(len(pixels.labels["test"]))

@@ -10,7 +10,7 @@ from advdim.data.batches import Batches
 from advdim.data.pixels import load_pixels
 from advdim.measures_at_initialisation import fill_batch_norm, mean_statistics
 from advdim.networks.build import Shape, build
-from advdim.stages.training import choose_device, float32_only
+from advdim.stages.machine import float32_only
 from advdim.streams import stream
 from advdim.tables import write_table
 
@@ -21,18 +21,22 @@ def measure_at_initialisation(
     network: str,
     pixels_files: Iterable[str | Path],
     output: str | Path,
+    *,
+    device: str = "cpu",
+    threads: int = 1,
 ) -> None:
     """Write the rows of one (experiment, network): a value per size, seed and statistic."""
-    float32_only(config.threads)
-    rows = (row for file in pixels_files for row in _rows(config, experiment, network, file))
+    float32_only(threads)
+    rows = (
+        row for file in pixels_files for row in _rows(config, experiment, network, file, device)
+    )
     write_table(output, "initialisation", rows)
 
 
 def _rows(
-    config: Config, name: str, network: str, pixels_file: str | Path
+    config: Config, name: str, network: str, pixels_file: str | Path, device: str
 ) -> Iterator[dict[str, object]]:
     experiment = config.initialisation[name]
-    device = choose_device(config.device)
     pixels = load_pixels(pixels_file)
     shape = Shape(pixels.channels, pixels.size, len(pixels.class_names))
     train, test = (Batches(pixels, split, device) for split in ("train", "test"))

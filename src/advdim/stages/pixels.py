@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from advdim.config import Config
-from advdim.data.pixels import prepare, save_pixels
-from advdim.provenance import commit
+from advdim.data.pixels import save_pixels
+from advdim.data.prepare import prepare
 
 
 def prepare_pixels(
     config: Config, dataset: str, size: int, output: str | Path, threads: int = 1
-) -> None:
-    """Decode, resize, split and store a dataset, with a record of how it was made."""
+) -> dict[str, object]:
+    """Decode, resize, split and store a dataset; return an account of how it was made."""
     settings = config.datasets[dataset]
     folder = Path(output).parent
     folder.mkdir(parents=True, exist_ok=True)
@@ -22,6 +22,6 @@ def prepare_pixels(
         "source": settings.source,
         "settings": settings.pixel_settings(),
         **account,
-        "commit": commit(),
     }
     save_pixels(output, pixels, provenance)
+    return account

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from advdim.tables.columns import FLAG, REAL, TEXT, WHOLE, Column, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MEASURE_COLUMNS = (
     Column("accuracy", REAL, "fraction", "share of correct predictions, before attack"),
@@ -56,7 +58,9 @@ RUN_COLUMNS = (
     Column("precision", TEXT, "", "arithmetic of training"),
     Column("versions", TEXT, "", "versions of Python and the libraries, as JSON"),
     Column("commit", TEXT, "", "git commit of the code"),
-    Column("training_code", TEXT, "", "hash of the training code"),
+    Column("error", TEXT, "", "why the cell failed; null where it did not"),
+    Column("code_hash", TEXT, "", "hash of the code that the cell was trained by"),
+    Column("older_code", FLAG, "", "trained by older code than the table's, which was kept"),
     Column("config_hash", TEXT, "", "hash of the settings that the cell depends on"),
 )
 QUANTILES = {"median": 0.5, "q10": 0.1, "q90": 0.9}

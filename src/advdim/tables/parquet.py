@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from advdim.files import atomic
 from advdim.tables.registry import schema
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Of those that are written as Python objects.
 ROWS_IN_MEMORY = 2_000

@@ -37,17 +37,18 @@ def _of_experiment(
 ) -> dict[str, pd.DataFrame]:
     """Keep the experiment's cells and attacks; all but those at initialisation read ``cells``.
 
-    A diverged cell may have rows of before that: figures name it and do not show its measures.
+    A cell that diverged or failed may have rows of before that: figures name it and do not show
+    its measures.
     """
     if "initialisation" in tables:
         rows = tables["initialisation"]
         return {"initialisation": rows[rows["experiment"] == experiment]}
     cells = tables["cells"]
     cells = cells[[experiment in names for names in cells["experiments"]]].copy()
-    diverged = cells["status"] == "diverged"
-    cells.loc[diverged, SUMMARY_NAMES] = float("nan")
+    missing = cells["status"] != "done"
+    cells.loc[missing, SUMMARY_NAMES] = float("nan")
     rest = {name: table for name, table in tables.items() if name != "cells"}
-    shown = cells.loc[~diverged, list(IDENTITY)]
+    shown = cells.loc[~missing, list(IDENTITY)]
     chosen = {name: table.merge(shown) for name, table in rest.items()}
     # another experiment may have attacked the same cells in other ways
     own = [*config.experiments[experiment].attacks, "gradient"]

@@ -1,0 +1,33 @@
+"""The options of a Snakemake command that another one on the same sweep needs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+ONE_VALUE = {
+    "--snakefile", "-s", "--profile", "--workflow-profile", "--directory", "-d",
+    "--cores", "-c", "--jobs", "-j", "--executor", "-e",
+}  # fmt: skip
+MANY_VALUES = {
+    "--configfile", "--configfiles", "--config", "-C", "--resources", "--res",
+    "--set-resources", "--default-resources", "--default-res", "--set-threads",
+}  # fmt: skip
+
+
+def same_options(arguments: Sequence[str]) -> str:
+    """Return the command without its targets, to be pasted into a shell."""
+    program, *rest = arguments
+    kept = ["python", "-m", "snakemake"] if program.endswith("__main__.py") else [program]
+    room = 0
+    for argument in rest:
+        option, _, value = argument.partition("=")
+        if argument.startswith("-"):
+            room = 1 if option in ONE_VALUE else len(rest) if option in MANY_VALUES else 0
+            if room:
+                kept.append(argument)
+                room -= bool(value)
+        elif room:
+            kept.append(argument)
+            room -= 1
+    return shlex.join(kept)

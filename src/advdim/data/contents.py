@@ -1,0 +1,85 @@
+"""Whether the files that a dataset's images come from are still the same, by content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from advdim.config.data import AnyDataset, FolderDataset
+from advdim.files import file_hash
+
+_known: dict[str, Contents] = {}
+
+
+class Contents:
+    """The files of a dataset, none where a library ships or checks them.
+
+    Reading them all takes long; so a record holds with the digest of their content what the file
+    system said of them at the time. Where it still says the same, they are not read again.
+    """
+
+    def __init__(self, dataset: AnyDataset) -> None:
+        self._files = sorted(_files(dataset))
+        self._root = os.path.commonpath([*map(Path.absolute, self._files)]) if self._files else ""
+
+    @classmethod
+    def of(cls, dataset: AnyDataset) -> Contents:
+        """Return the contents of a dataset, listed and read at most once in a process."""
+        key = dataset.canonical()
+        return _known.get(key) or _known.setdefault(key, cls(dataset))
+
+    @cached_property
+    def seen(self) -> str:
+        """Digest of every file's path, size and time of change."""
+        digest = hashlib.sha256()
+        for file in self._files:
+            try:
+                status = file.stat()
+                digest.update(f"{file} {status.st_size} {status.st_mtime_ns}\n".encode())
+            except OSError:
+                digest.update(f"{file} is missing\n".encode())
+        return digest.hexdigest()[:16]
+
+    @cached_property
+    def content(self) -> str:
+        """Digest of every file's content and of its place among the others."""
+        digest = hashlib.sha256()
+        for file in self._files:
+            place = os.path.relpath(file.absolute(), self._root)
+            digest.update(f"{place} {_hash(file)}\n".encode())
+        return digest.hexdigest()[:16]
+
+    def digest(self, known: Mapping[str, str] | None = None) -> str:
+        """Return ``content``, from what a record knows where the files look as they did then."""
+        if known is not None and known["seen"] == self.seen:
+            return known["content"]
+        return self.content
+
+    def record(self) -> dict[str, str]:
+        """Return what a record keeps."""
+        return {"seen": self.seen, "content": self.content}
+
+
+def _hash(file: Path) -> str:
+    try:
+        return file_hash(file)
+    except OSError:
+        return "missing"
+
+
+def _files(dataset: AnyDataset) -> Iterator[Path]:
+    yield from map(Path, dataset.files())
+    if not isinstance(dataset, FolderDataset):
+        return
+    root = dataset.root.expanduser()
+    if dataset.lists:
+        for file in dataset.files():
+            lines = Path(file).read_text(encoding="utf-8-sig", errors="replace").splitlines()
+            yield from (root / line.strip() for line in lines if line.strip())
+        return
+    for split in (dataset.train, dataset.test):
+        for folder, _, names in os.walk(root / split, followlinks=True):
+            yield from (Path(folder, name) for name in names)

@@ -1,0 +1,258 @@
+"""What each job makes, the record that says of what it was made, and whether it is current.
+
+A result is the pixels of one dataset and size, a trained network with its measures, one attack on
+it, its lower bounds, or a network's measurement at initialisation. Its record is a small JSON file
+that is written last. Whether a result is current is decided by content; times play no part.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from advdim.attacks.registry import MODULES
+from advdim.code_digest import code_digest
+from advdim.config import Config
+from advdim.data.contents import Contents
+from advdim.sweep import (
+    IDENTITY,
+    Cell,
+    attack_settings,
+    attacked_cells,
+    bound_settings,
+    bounded_cells,
+    digest,
+    experiments_by_cell,
+    initialisation_settings,
+    prepared_pixels,
+    training_settings,
+)
+
+Record = Mapping[str, Any]
+CELL = "cells/" + "/".join(f"{key}={{{key}}}" for key in IDENTITY)
+PIXELS = "pixels/dataset={dataset}/size={size}"
+FRESH = "initialisation/experiment={experiment}/network={network}"
+# Per stage: the files of a result as patterns below the results' folder, the record last.
+FILES: dict[str, dict[str, str]] = {
+    "pixels": {"pixels": f"{PIXELS}.safetensors", "record": f"{PIXELS}.json"},
+    "train": {
+        "network": f"{CELL}/network.safetensors",
+        "epochs": f"{CELL}/epochs.parquet",
+        "samples": f"{CELL}/samples.parquet",
+        "record": f"{CELL}/run.json",
+    },
+    "attack": {
+        "attacks": f"{CELL}/attacks/{{attack}}.parquet",
+        "record": f"{CELL}/attacks/{{attack}}.json",
+    },
+    "bounds": {"bounds": f"{CELL}/bounds.parquet", "record": f"{CELL}/bounds.json"},
+    "initialisation": {"initialisation": f"{FRESH}.parquet", "record": f"{FRESH}.json"},
+}
+OUTLINE = (
+    "status",
+    "because",
+    "revision",
+    "config_hash",
+    "code_hash",
+    "inputs",
+    "content",
+    "images_as_seen",
+)
+WILDCARDS: dict[str, tuple[str, ...]] = {
+    "pixels": ("dataset", "size"),
+    "train": IDENTITY,
+    "attack": (*IDENTITY, "attack"),
+    "bounds": IDENTITY,
+    "initialisation": ("experiment", "network"),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one job of a stage makes: ``values`` are those of the stage's wildcards, as text."""
+
+    stage: str
+    values: tuple[str, ...]
+
+    @classmethod
+    def of(cls, stage: str, values: Mapping[str, object]) -> Result:
+        """Return the result of a stage that a mapping of its wildcards names."""
+        return cls(stage, tuple(str(values[name]) for name in WILDCARDS[stage]))
+
+    @property
+    def wildcards(self) -> dict[str, str]:
+        """The values by name."""
+        return dict(zip(WILDCARDS[self.stage], self.values, strict=True))
+
+    @property
+    def cell(self) -> Cell:
+        """The trained network that the result is or is made from."""
+        return Cell.from_mapping(self.wildcards)
+
+    @property
+    def name(self) -> str:
+        """The values as ``key=value/...``: the result's place below folders of its stage."""
+        return "/".join(f"{key}={value}" for key, value in self.wildcards.items())
+
+    def files(self, config: Config) -> dict[str, Path]:
+        """Return the result's files by name, the record last."""
+        return {
+            name: Path(config.results, pattern.format(**self.wildcards))
+            for name, pattern in FILES[self.stage].items()
+        }
+
+    def record(self, config: Config) -> Path:
+        """Return the file of the result's record."""
+        return Path(config.results, FILES[self.stage]["record"].format(**self.wildcards))
+
+    def log(self, config: Config) -> Path:
+        """Return the log of the job that made the result last."""
+        return Path(config.results, "logs", self.stage, f"{self.name}.log")
+
+    def unfinished(self, config: Config) -> Path:
+        """Return the folder of what a job needs that goes on where another was stopped."""
+        return Path(config.results, "unfinished", self.stage, self.name)
+
+    def parents(self, config: Config) -> list[Result]:
+        """Return the results that this one is made from."""
+        if self.stage == "pixels":
+            return []
+        if self.stage == "initialisation":
+            experiment = config.initialisation[self.wildcards["experiment"]]
+            return [Result("pixels", (experiment.dataset, str(s))) for s in experiment.sizes]
+        cell = self.cell
+        pixels = Result("pixels", (cell.dataset, str(cell.size)))
+        if self.stage == "train":
+            return [pixels]
+        return [Result.of("train", self.wildcards), pixels]
+
+
+def all_results(config: Config) -> Iterator[Result]:
+    """Yield every result of a sweep, each stage's together, in the order in which they are made."""
+    for dataset, size in prepared_pixels(config):
+        yield Result("pixels", (dataset, str(size)))
+    for cell in experiments_by_cell(config):
+        yield Result.of("train", cell.wildcards())
+    for cell, attack in attacked_cells(config):
+        yield Result.of("attack", {**cell.wildcards(), "attack": attack})
+    for cell in bounded_cells(config):
+        yield Result.of("bounds", cell.wildcards())
+    for name, experiment in config.initialisation.items():
+        for network in experiment.networks:
+            yield Result("initialisation", (name, network))
+
+
+def config_hash(config: Config, result: Result) -> str:
+    """Return the digest of all settings that a result depends on."""
+    stage, values = result.stage, result.wildcards
+    if stage == "pixels":
+        return digest(config.datasets[values["dataset"]].pixel_settings())
+    if stage == "train":
+        return digest(training_settings(config, result.cell))
+    if stage == "attack":
+        return digest(attack_settings(config, values["network"], values["attack"]))
+    if stage == "bounds":
+        return digest(bound_settings(config))
+    return digest(initialisation_settings(config, values["experiment"], values["network"]))
+
+
+def code_hash(config: Config, result: Result) -> str:
+    """Return the digest of the code that a result is made by, the user's own left out."""
+    return _code_hash(result.stage, result.wildcards.get("attack", ""))
+
+
+def attack_modules(attack: str) -> list[str]:
+    """Return the module of a registered attack, none for any other name."""
+    return [MODULES[attack]] if attack in MODULES else []
+
+
+@cache
+def _code_hash(stage: str, attack: str) -> str:
+    return code_digest(f"advdim.stages.{stage}", *attack_modules(attack))
+
+
+def read_record(path: str | Path) -> Record | None:
+    """Return a record, or None where it is missing or no record."""
+    try:
+        record = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and "inputs" in record else None
+
+
+def read_outline(path: str | Path) -> Record | None:
+    """Return what of a record says whether its result is current."""
+    record = read_record(path)
+    return record and {name: record[name] for name in OUTLINE if name in record}
+
+
+def inputs_of(
+    config: Config, result: Result, read: Callable[[Path], Record | None] = read_record
+) -> dict[str, str | None]:
+    """Return the digest of the content of what a result is made from, as the records state it.
+
+    None stands for what is not there: it will be made, or nobody needs it.
+    """
+    if result.stage == "pixels":
+        images = Contents.of(config.datasets[result.wildcards["dataset"]])
+        known = read(result.record(config)) or {}
+        return {"images": images.digest(known.get("images_as_seen"))}
+    found = {}
+    for parent in result.parents(config):
+        record = read(parent.record(config))
+        found[f"{parent.stage} {parent.name}"] = None if record is None else record["content"]
+    return found
+
+
+def is_current(
+    config: Config, result: Result, record: Record | None, inputs: Mapping[str, str | None]
+) -> bool:
+    """Tell whether a result is what its settings, its code and its inputs would give again.
+
+    Networks are not trained again for newer code, on which days of training must not hang: see
+    ``is_older``. A result without a usable record, or that failed by itself, is not current.
+    """
+    return (
+        record is not None
+        and not failed_itself(record)
+        and record["config_hash"] == config_hash(config, result)
+        and (result.stage == "train" or record["code_hash"] == code_hash(config, result))
+        and same_inputs(record, inputs)
+    )
+
+
+def same_inputs(record: Record, inputs: Mapping[str, str | None]) -> bool:
+    """Tell whether a result was made from these inputs; one that is not there is as it was."""
+    made_from = record["inputs"]
+    return set(made_from) == set(inputs) and all(
+        content in (None, made_from[name]) for name, content in inputs.items()
+    )
+
+
+def is_older(config: Config, result: Result, record: Record) -> bool:
+    """Tell whether a network was trained by other code than the present."""
+    return result.stage == "train" and record["code_hash"] != code_hash(config, result)
+
+
+def failed_itself(record: Record) -> bool:
+    """Tell whether a result failed, and not what it was to be made from."""
+    return bool(record["status"] == "failed" and not record["because"])
+
+
+def revision(
+    config: Config, result: Result, read: Callable[[Path], Record | None] = read_record
+) -> int:
+    """Return how often a result has had to be made again under the same settings and code.
+
+    The number is one more than the recorded one where the result failed or its inputs have
+    changed, and is recorded when it is made: as a parameter of a job it starts the job just then.
+    """
+    record = read(result.record(config))
+    if record is None:
+        return 0
+    again = failed_itself(record) or not same_inputs(record, inputs_of(config, result, read))
+    return int(record["revision"]) + again

@@ -1,0 +1,89 @@
+"""The last stage: every result is there and current, or its name is told."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from advdim.config import Config
+from advdim.files import atomic
+from advdim.results import (
+    Result,
+    all_results,
+    failed_itself,
+    inputs_of,
+    is_current,
+    is_older,
+    read_record,
+)
+
+log = logging.getLogger(__name__)
+# More names than these are in the file alone.
+MOST_SHOWN = 10
+
+
+def check_complete(config: Config, command: str) -> None:
+    """Tell what has failed, is out of date, or was trained by older code.
+
+    ``command`` is the Snakemake command of the run without its targets. Ends the process with
+    status 1 where something has failed or is out of date; the names of all, and the commands that
+    make just them again, are then in ``failed.txt`` beside the results.
+    """
+    failed: list[Result] = []
+    outdated: list[Result] = []
+    older: list[Result] = []
+    for result in all_results(config):
+        record = read_record(result.record(config))
+        if record is None or not is_current(config, result, record, inputs_of(config, result)):
+            by_itself = record is not None and failed_itself(record)
+            (failed if by_itself else outdated).append(result)
+        elif is_older(config, result, record):
+            older.append(result)
+    if older:
+        _tell([f"{len(older)} networks were trained by older code and are kept; -R train trains "
+               "them again:", *(result.name for result in older)])  # fmt: skip
+    path = Path(config.results, "failed.txt")
+    if not (failed or outdated):
+        path.unlink(missing_ok=True)
+        print(f"Report in {config.results}/report.html, tables in {config.results}/tables.")
+        return
+    lines = [*_failed(config, failed, command), *_outdated(config, outdated, command)]
+    with atomic(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n")
+    _tell([*lines, f"This list is in {path}."])
+    log.error("%d failed, %d out of date: see %s", len(failed), len(outdated), path)
+    sys.exit(1)
+
+
+def _failed(config: Config, results: list[Result], command: str) -> Iterator[str]:
+    if not results:
+        return
+    yield f"{len(results)} failed; everything else is made and names them:"
+    for result in results:
+        record = read_record(result.record(config))
+        assert record is not None
+        yield f"  {result.stage} {result.name}: {record['error']}; see {result.log(config)}"
+    yield "The same run tries them again and nothing else; this command just them:"
+    yield f"  {command} -- {_records(config, results)}"
+
+
+def _outdated(config: Config, results: list[Result], command: str) -> Iterator[str]:
+    if not results:
+        return
+    yield (
+        f"{len(results)} are not of the present settings, code or images, and Snakemake has lost "
+        "what it knew of them (.snakemake); this command makes them again:"
+    )
+    yield f"  {command} -R {_records(config, results)}"
+
+
+def _records(config: Config, results: list[Result]) -> str:
+    return shlex.join(str(result.record(config)) for result in results)
+
+
+def _tell(lines: list[str]) -> None:
+    shown = lines if len(lines) <= 2 * MOST_SHOWN else [*lines[:MOST_SHOWN], "...", *lines[-3:]]
+    print(*shown, sep="\n", file=sys.stderr)

@@ -1,0 +1,368 @@
+"""One job: make a result that is not current, whatever happened before and whatever happens now."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from advdim.config import Config
+from advdim.costs import gpu_megabytes
+from advdim.data.contents import Contents
+from advdim.files import atomic, clear_partial, file_hash, write_json
+from advdim.provenance import commit, hardware, versions
+from advdim.results import (
+    Record,
+    Result,
+    code_hash,
+    config_hash,
+    inputs_of,
+    is_current,
+    read_record,
+    same_inputs,
+)
+from advdim.stages.devices import device
+from advdim.stages.logs import log_to
+from advdim.stages.stopping import Stop
+from advdim.stages.watchdog import watched
+
+log = logging.getLogger(__name__)
+# Ends of the process while it worked on one result; after these the result counts as failed.
+MOST_ENDS = 2
+SECONDS_BETWEEN_LOOKS = 0.5
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the function of a stage gets: the result to make, where to go on, and with what."""
+
+    config: Config
+    result: Result
+    threads: int
+    stop: Stop
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files to write, by name."""
+        return self.result.files(self.config)
+
+    @property
+    def unfinished(self) -> Path:
+        """The folder that is there again when another job goes on."""
+        return self.result.unfinished(self.config)
+
+    def parent(self, stage: str) -> dict[str, Path]:
+        """Return the files of the result of an earlier stage that this one is made from."""
+        parents = self.result.parents(self.config)
+        return next(parent for parent in parents if parent.stage == stage).files(self.config)
+
+    @contextlib.contextmanager
+    def device(self) -> Iterator[str]:
+        """Yield the device to compute on."""
+        needed = gpu_megabytes(self.config, self.result.cell, 1)
+        with device(self.config.device, needed) as name:
+            yield name
+
+
+class GivenUpError(RuntimeError):
+    """The process has ended too often during one result."""
+
+
+def make(
+    config: Config,
+    result: Result,
+    *,
+    revision: int = 0,
+    threads: int = 1,
+    forced: bool = False,
+    run: str = "",
+) -> None:
+    """Make a result unless it is current; end at once where it is.
+
+    ``run`` names the run of the workflow: what it has made, or has seen fail, it does not make
+    again, though it be ``forced``. Two processes never work on one result. A result that raises,
+    or that has ended its process ``MOST_ENDS`` times, is recorded as failed, with empty files.
+    Errors of the machine (files, memory, the GPU) are raised, to be tried again.
+    """
+    stop = Stop()
+    with log_to(result.log(config)), _alone(result.unfinished(config)):
+        record, inputs = read_record(result.record(config)), inputs_of(config, result)
+        if _is_made(config, result, record, inputs, forced, run):
+            log.info("current: %s", result.name)
+            _clear(result.unfinished(config))
+            return
+        job = Job(config, result, threads, stop)
+        started = time.monotonic()
+        _remove(job)
+        outcome = _outcome(job)
+        made = {
+            "status": "done",
+            "error": None,
+            "because": None,
+            "seconds": time.monotonic() - started,
+            **outcome,
+            "revision": revision,
+            "run": run,
+            "config_hash": config_hash(config, result),
+            "code_hash": code_hash(config, result),
+            "inputs": inputs,
+            "content": _content(job, outcome),
+            "versions": versions(),
+            "commit": commit(),
+        }
+        write_json(result.record(config), made)
+        _clear(result.unfinished(config))
+
+
+def _is_made(
+    config: Config,
+    result: Result,
+    record: Record | None,
+    inputs: Mapping[str, str | None],
+    forced: bool,
+    run: str,
+) -> bool:
+    if not all(path.exists() for path in result.files(config).values()):
+        return False
+    in_this_run = bool(run and record and record["run"] == run and same_inputs(record, inputs))
+    return in_this_run or (not forced and is_current(config, result, record, inputs))
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process works on the result, as one that outlived its Snakemake does."""
+    lock = FileLock(folder / "lock")
+    waited = False
+    while not lock.is_locked:
+        # Again each time: who has the lock removes the folder in the end.
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except (Timeout, FileNotFoundError):
+            if not waited:
+                log.warning("another process works on this result: waiting for it")
+            waited = True
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        except (NotImplementedError, OSError) as error:
+            log.warning("%s cannot be locked (%s): nothing keeps others away", folder, error)
+            break
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        lock.release()
+
+
+def _remove(job: Job) -> None:
+    """Take away the files of before, the record first: half of them would be taken for a whole."""
+    for path in reversed(job.files.values()):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        clear_partial(path)
+
+
+def _outcome(job: Job) -> dict[str, Any]:
+    """Do the stage's work and return what is recorded of it, whether it succeeded or failed."""
+    failed = [parent for parent in job.result.parents(job.config) if _failed(job.config, parent)]
+    if failed:
+        because = f"{failed[0].stage} {failed[0].name}"
+        log.warning("left out: %s has failed", because)
+        return _empty(job, status="failed", error=f"{because} has failed", because=because)
+    if _diverged(job):
+        log.info("the network has diverged: no rows")
+        return _empty(job, status="done")
+    try:
+        return _counted(job, COMPUTE[job.result.stage])
+    except _machine_errors():
+        raise
+    except Exception as error:
+        log.exception("%s failed", job.result.name)
+        return _empty(job, status="failed", error=_one_line(error))
+
+
+def _counted(job: Job, compute: Callable[[Job], dict[str, Any]]) -> dict[str, Any]:
+    """Count the starts that never come to an end; raise GivenUpError after ``MOST_ENDS`` of them.
+
+    What raises comes to an end, but for errors of the machine.
+    """
+    path = job.unfinished / "ends.json"
+    ends: list[str] = json.loads(path.read_text()) if path.exists() else []
+    if len(ends) >= MOST_ENDS:
+        # A user who runs again gives it another chance.
+        path.unlink()
+        raise GivenUpError(f"its process has ended {len(ends)} times ({ends[-1]})")
+    _write_ends(path, [*ends, "killed, or out of memory"])
+    try:
+        return compute(job)
+    except _machine_errors() as error:
+        with contextlib.suppress(OSError):
+            _write_ends(path, [*ends, _one_line(error)])
+        raise
+    except SystemExit:
+        # Told to stop, which is no fault of the result.
+        _write_ends(path, ends)
+        raise
+
+
+def _write_ends(path: Path, ends: list[str]) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(ends))
+
+
+def _one_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[-1] if lines else 'no message'}"
+
+
+def _machine_errors() -> tuple[type[Exception], ...]:
+    torch = sys.modules.get("torch")
+    lost = (torch.AcceleratorError, torch.OutOfMemoryError) if torch else ()
+    return (OSError, MemoryError, *lost)
+
+
+def _failed(config: Config, result: Result) -> bool:
+    record = read_record(result.record(config))
+    return record is not None and record["status"] == "failed"
+
+
+def _diverged(job: Job) -> bool:
+    records = (read_record(p.record(job.config)) for p in job.result.parents(job.config))
+    return any(record is not None and record["status"] == "diverged" for record in records)
+
+
+def _empty(job: Job, **outcome: object) -> dict[str, Any]:
+    """Write what stands for files that nobody could make; those that are there stay."""
+    for name, path in list(job.files.items())[:-1]:
+        if path.exists():
+            continue
+        if path.suffix == ".parquet":
+            from advdim.tables import write_table
+
+            write_table(path, name, [])
+        else:
+            from advdim.tensor_files import write_tensors
+
+            write_tensors(path, {}, {"status": outcome["status"]})
+    return dict(outcome)
+
+
+def _content(job: Job, outcome: Mapping[str, Any]) -> str:
+    """Return the digest of what others are made from: the first of the result's files."""
+    if outcome.get("status") == "failed":
+        return "failed"
+    return file_hash(next(iter(job.files.values())))
+
+
+def _clear(folder: Path) -> None:
+    """Remove a folder, and those above that held nothing else."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for parent in folder.parents:
+        with contextlib.suppress(OSError):
+            parent.rmdir()
+        if parent.name == "unfinished":
+            return
+
+
+def _pixels(job: Job) -> dict[str, Any]:
+    from advdim.stages.pixels import prepare_pixels
+
+    values = job.result.wildcards
+    images = Contents.of(job.config.datasets[values["dataset"]]).record()
+    size, output = int(values["size"]), job.files["pixels"]
+    account = prepare_pixels(job.config, values["dataset"], size, output, job.threads)
+    return {"images_as_seen": images, "account": account}
+
+
+def _train(job: Job) -> dict[str, Any]:
+    from advdim.stages.train import train_cell
+    from advdim.training.loop import Interrupted
+
+    with (
+        job.device() as name,
+        watched(job.config.hang_minutes, job.result.log(job.config)) as progress,
+        job.stop.awaited(),
+    ):
+
+        def stop_requested() -> bool:
+            progress()
+            return job.stop.requested()
+
+        try:
+            outcome = train_cell(
+                job.config,
+                job.result.cell,
+                job.parent("pixels")["pixels"],
+                job.files,
+                job.unfinished,
+                device=name,
+                threads=job.threads,
+                stop_requested=stop_requested,
+            )
+        except Interrupted:
+            log.warning("stopped; the next run continues from here")
+            print(f"Stopped, to be continued: {job.result.name}", file=sys.stderr)
+            job.stop.end()
+        return {**outcome, "device": hardware(name)}
+
+
+def _attack(job: Job) -> dict[str, Any]:
+    from advdim.stages.attack import attack_cell
+
+    with job.device() as name:
+        attack_cell(
+            job.config,
+            job.result.cell,
+            job.result.wildcards["attack"],
+            job.parent("train")["network"],
+            job.parent("pixels")["pixels"],
+            job.files["attacks"],
+            device=name,
+            threads=job.threads,
+        )
+        return {"device": hardware(name)}
+
+
+def _bounds(job: Job) -> dict[str, Any]:
+    from advdim.stages.bounds import bound_cell
+
+    network, pixels = job.parent("train")["network"], job.parent("pixels")["pixels"]
+    output = job.files["bounds"]
+    bound_cell(job.config, job.result.cell, network, pixels, output, threads=job.threads)
+    return {"device": hardware("cpu")}
+
+
+def _initialisation(job: Job) -> dict[str, Any]:
+    from advdim.stages.initialisation import measure_at_initialisation
+
+    values = job.result.wildcards
+    pixels = [p.files(job.config)["pixels"] for p in job.result.parents(job.config)]
+    with device(job.config.device, INITIALISATION_MEGABYTES) as name:
+        measure_at_initialisation(
+            job.config,
+            values["experiment"],
+            values["network"],
+            pixels,
+            job.files["initialisation"],
+            device=name,
+            threads=job.threads,
+        )
+        return {"device": hardware(name)}
+
+
+INITIALISATION_MEGABYTES = 4000
+COMPUTE: dict[str, Callable[[Job], dict[str, Any]]] = {
+    "pixels": _pixels,
+    "train": _train,
+    "attack": _attack,
+    "bounds": _bounds,
+    "initialisation": _initialisation,
+}

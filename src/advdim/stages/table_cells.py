@@ -1,0 +1,41 @@
+"""The stage that gathers the records and epochs of all cells into the table ``cells``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from advdim.config import Config
+from advdim.results import Result, is_older, read_record
+from advdim.sweep import experiments_by_cell
+from advdim.tables import read_table, write_table
+from advdim.tables.cells import RUN_COLUMNS, summarise
+
+
+def gather_cells(
+    config: Config,
+    run_files: Sequence[str | Path],
+    epoch_files: Sequence[str | Path],
+    output: str | Path,
+) -> None:
+    """Write the table ``cells``: one row per cell, the files being in the order of the sweep."""
+    write_table(output, "cells", _cell_rows(config, run_files, epoch_files))
+
+
+def _cell_rows(
+    config: Config, run_files: Sequence[str | Path], epoch_files: Sequence[str | Path]
+) -> Iterator[dict[str, Any]]:
+    columns = {column.name for column in RUN_COLUMNS}
+    cells = experiments_by_cell(config).items()
+    for (cell, experiments), run_file, epochs in zip(cells, run_files, epoch_files, strict=True):
+        run = read_record(run_file) or {"status": "failed", "error": f"no record {run_file}"}
+        result = Result.of("train", cell.wildcards())
+        yield {
+            **cell.columns(),
+            "experiments": experiments,
+            **{name: value for name, value in run.items() if name in columns},
+            "older_code": "code_hash" in run and is_older(config, result, run),
+            "dampening": config.networks[cell.network].dampening(cell.size),
+            **summarise(read_table(epochs)),
+        }

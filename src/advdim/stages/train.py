@@ -1,0 +1,117 @@
+"""The stage that trains and measures one cell."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from advdim.code_digest import code_digest
+from advdim.config import Config
+from advdim.data.pixels import load_pixels
+from advdim.files import clear_unfinished
+from advdim.measures import SampleMeasures
+from advdim.networks.build import Shape, build, save_network
+from advdim.provenance import hardware
+from advdim.stages.machine import float32_only
+from advdim.streams import stream
+from advdim.sweep import Cell, digest, training_settings
+from advdim.tables import write_table
+from advdim.training.loop import Interrupted, Trainer
+from advdim.training.regularisers import first_order_factor, objective
+from advdim.units import to_normalised
+
+log = logging.getLogger(__name__)
+
+
+def train_cell(
+    config: Config,
+    cell: Cell,
+    pixels_file: str | Path,
+    files: Mapping[str, Path],
+    checkpoints: Path,
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Train a cell from its pixels, or from its last checkpoint, and write its files.
+
+    ``files`` are those of ``advdim.results.FILES``. Returns what is recorded of the training. A
+    diverged cell is a result: its rows so far and its status are written like any other's; one
+    that raises leaves its rows so far. ``stop_requested`` is called between any two batches; raises
+    ``training.loop.Interrupted``, with a checkpoint written, where it says so.
+    """
+    float32_only(threads)
+    clear_unfinished(checkpoints)
+    pixels = load_pixels(pixels_file)
+    settings = config.training_of(cell.dataset, cell.network)
+    shape = Shape(pixels.channels, pixels.size, len(pixels.class_names))
+    owner = tuple(asdict(cell).values())
+    network = build(config.networks[cell.network], shape, stream(*owner, "initialisation"))
+    method = getattr(config.methods, cell.method).model_dump()
+    trainer = Trainer(
+        network,
+        pixels,
+        objective(cell.method, method),
+        to_normalised(float(cell.epsilon), settings.epsilon_units, pixels.normalisation),
+        settings,
+        config.datasets[cell.dataset].augmentation,
+        owner,
+        device,
+        stop_requested=stop_requested,
+    )
+    log.info("training %s on %s", cell.directory, hardware(device))
+    try:
+        outcome = trainer.train(checkpoints / f"{_state_name(config, cell)}.safetensors")
+    except Interrupted:
+        raise
+    except Exception:
+        _write_epochs(cell, trainer.state.rows, files["epochs"])
+        raise
+    save_network(
+        files["network"], network, config.networks[cell.network], shape, pixels.normalisation
+    )
+    _write_epochs(cell, outcome.rows, files["epochs"])
+    _write_samples(cell, outcome.samples, files["samples"])
+    log.info("%s after %d epochs, %.1f s", outcome.status, trainer.state.epoch, outcome.seconds)
+    return {
+        "status": outcome.status,
+        "dimension": pixels.dimension,
+        "first_order_factor": first_order_factor(cell.method, method),
+        "attack_epsilon": trainer.attack_epsilon,
+        "epochs": trainer.state.epoch,
+        "seconds": outcome.seconds,
+        "precision": trainer.precision,
+        "settings": json.loads(training_settings(config, cell)),
+    }
+
+
+def _state_name(config: Config, cell: Cell) -> str:
+    """Name a checkpoint by settings and code, so that no others go on from it."""
+    return f"{digest(training_settings(config, cell))}-{code_digest(__name__)}"
+
+
+def _write_epochs(cell: Cell, rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    write_table(path, "epochs", [{**cell.columns(), **row} for row in rows])
+
+
+def _write_samples(cell: Cell, samples: Mapping[str, SampleMeasures], path: Path) -> None:
+    rows = [
+        cell.columns() | row
+        for split, measures in samples.items()
+        for row in _sample_rows(split, measures)
+    ]
+    write_table(path, "samples", rows)
+
+
+def _sample_rows(split: str, measures: SampleMeasures) -> list[dict[str, Any]]:
+    names = ("label", "prediction", "loss", "grad_l1", "grad_l2")
+    columns = zip(*(getattr(measures, name).tolist() for name in names), strict=True)
+    return [
+        {"split": split, "sample": sample, **dict(zip(names, values, strict=True))}
+        for sample, values in enumerate(columns)
+    ]

@@ -1,0 +1,193 @@
+import shutil
+
+import pytest
+
+from advdim import results
+from advdim.config import load
+from advdim.data.contents import Contents
+from advdim.files import write_json
+from advdim.results import (
+    FILES,
+    Result,
+    all_results,
+    code_hash,
+    config_hash,
+    inputs_of,
+    is_current,
+    is_older,
+    read_record,
+    revision,
+)
+from advdim.sweep import experiments_by_cell
+
+
+@pytest.fixture
+def config(raw_config, tmp_path):
+    return load({**raw_config, "results": str(tmp_path / "results")})
+
+
+def finish(config, result, **changed):
+    """Write what stands for a finished result, made of what is there."""
+    record = {
+        "status": "done",
+        "because": None,
+        "revision": revision(config, result),
+        "config_hash": config_hash(config, result),
+        "code_hash": code_hash(config, result),
+        "inputs": inputs_of(config, result),
+        "content": f"content of {result.name}",
+        **changed,
+    }
+    write_json(result.record(config), record)
+
+
+def finish_all(config):
+    for result in all_results(config):
+        finish(config, result)
+
+
+def outdated(config):
+    """Return the stages of the results that are not current, and how many of each."""
+    found = [
+        result.stage
+        for result in all_results(config)
+        if not is_current(
+            config, result, read_record(result.record(config)), inputs_of(config, result)
+        )
+    ]
+    return {stage: found.count(stage) for stage in dict.fromkeys(found)}
+
+
+EVERYTHING = {"pixels": 2, "train": 7, "attack": 4, "bounds": 4, "initialisation": 1}
+
+
+def test_all_results_of_a_sweep_are_listed_in_the_order_of_their_making(config):
+    assert outdated(config) == EVERYTHING
+    finish_all(config)
+    assert outdated(config) == {}
+    seen = set()
+    for result in all_results(config):
+        assert set(result.parents(config)) <= seen
+        assert Result.of(result.stage, result.wildcards) == result
+        assert len({path.name for path in result.files(config).values()}) == len(
+            FILES[result.stage]
+        )
+        seen.add(result)
+
+
+def test_cells_lie_in_hive_partitions(config):
+    cells = list(experiments_by_cell(config))
+    folders = [
+        result.record(config).parent.relative_to(config.results).as_posix()
+        for result in all_results(config)
+        if result.stage == "train"
+    ]
+    assert folders == [f"cells/{cell.directory}" for cell in cells]
+
+
+def test_a_moved_and_touched_tree_is_current(raw_config, config, tmp_path):
+    finish_all(config)
+    shutil.copytree(tmp_path / "results", tmp_path / "elsewhere" / "again")
+    moved = load({**raw_config, "results": str(tmp_path / "elsewhere" / "again")})
+    assert outdated(moved) == {}
+
+
+@pytest.mark.parametrize(
+    ("block", "value", "expected"),
+    [
+        ("bounds", {"images": 4}, {"bounds": 4}),
+        ("methods", {"pgd_linf": {"steps": 3, "relative_step": 0.5}}, {"train": 3}),
+        ("figures", {"font_size": 12.0}, {}),
+        ("hang_minutes", 5.0, {}),
+    ],
+)
+def test_settings_reach_what_depends_on_them(raw_config, config, block, value, expected):
+    finish_all(config)
+    changed = load({**raw_config, "results": config.results, block: value})
+    assert outdated(changed) == expected
+
+
+def test_inputs_of_other_content_count_and_missing_ones_do_not(config):
+    finish_all(config)
+    network = next(result for result in all_results(config) if result.stage == "train")
+    finish(config, network, content="trained to other weights")
+    assert outdated(config) == {"attack": 1, "bounds": 1}
+    network.record(config).unlink()
+    assert outdated(config) == {"train": 1}
+    for result in all_results(config):
+        if result.stage == "pixels":
+            result.record(config).unlink()
+    assert outdated(config) == {"pixels": 2, "train": 1}
+
+
+def test_a_network_of_older_code_is_kept_and_named_an_attack_is_not(config):
+    finish_all(config)
+    by_stage = {result.stage: result for result in all_results(config)}
+    for result in by_stage.values():
+        finish(config, result, code_hash="older")
+    assert outdated(config) == {"pixels": 1, "attack": 1, "bounds": 1, "initialisation": 1}
+    train = by_stage["train"]
+    assert is_older(config, train, read_record(train.record(config)))
+    assert not is_older(config, by_stage["attack"], read_record(train.record(config)))
+
+
+def test_the_revision_rises_with_every_failure_and_every_change_of_inputs(config):
+    finish_all(config)
+    attack = next(result for result in all_results(config) if result.stage == "attack")
+    network, _ = attack.parents(config)
+    assert revision(config, attack) == revision(config, network) == 0
+    finish(config, network, status="failed", content="failed")
+    assert (revision(config, network), revision(config, attack)) == (1, 1)
+    # What could not be made since its network failed is not tried again before that.
+    finish(config, attack, status="failed", because=f"train {network.name}")
+    assert (revision(config, attack), outdated(config)) == (1, {"train": 1, "bounds": 1})
+    # A success after it leaves the number as it was when the job was started.
+    finish(config, network)
+    assert revision(config, network) == 1
+    assert revision(config, attack) == 2
+    finish(config, attack)
+    assert revision(config, attack) == 2
+
+
+def test_a_record_that_is_none_is_no_record(config, tmp_path):
+    path = tmp_path / "record.json"
+    for text in ("", "{", "[]", '{"status": "done"}'):
+        path.write_text(text)
+        assert read_record(path) is None
+    assert read_record(tmp_path / "missing") is None
+    assert results.read_outline(tmp_path / "missing") is None
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for split in ("train", "test"):
+        for name in ("a", "b"):
+            (tmp_path / "photos" / split / name).mkdir(parents=True)
+            (tmp_path / "photos" / split / name / "1.png").write_bytes(f"{split} {name}".encode())
+    return tmp_path / "photos"
+
+
+def contents(folder):
+    from advdim.config.data import FolderDataset
+
+    return Contents(FolderDataset(source="folder", root=folder, native_size=8))
+
+
+def test_contents_are_read_again_only_where_the_file_system_says_otherwise(
+    folder, tmp_path, monkeypatch
+):
+    known = contents(folder).record()
+    with monkeypatch.context() as patched:
+        patched.setattr("advdim.data.contents.file_hash", lambda path: pytest.fail("read"))
+        assert contents(folder).digest(known) == known["content"]
+    image = folder / "train/a/1.png"
+    image.touch()
+    assert contents(folder).seen != known["seen"]
+    assert contents(folder).digest(known) == known["content"]
+    image.write_bytes(b"another image")
+    assert contents(folder).digest(known) != known["content"]
+    image.write_bytes(b"train a")
+    shutil.copytree(folder, tmp_path / "copied")
+    assert contents(tmp_path / "copied").digest(known) == known["content"]
+    image.rename(image.with_name("2.png"))
+    assert contents(folder).digest(known) != known["content"]

@@ -1,0 +1,255 @@
+"""What goes wrong in a run, as Snakemake and its user see it."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pandas as pd
+import pytest
+
+from advdim.results import read_record
+from advdim.tables import read_table
+from tests.workflow.conftest import ROOT, Workflow
+
+FAULTY = """
+import os, torch
+class Fails(torch.nn.Linear):
+    def __init__(self, channels, size, classes):
+        super().__init__(channels * size * size, classes)
+    def forward(self, inputs):
+        # Only the cell of strength 1000 sees such inputs.
+        if inputs.abs().max() > 100 and not os.path.exists("mended"):
+            if os.path.exists("deadly"):
+                os.kill(os.getpid(), 9)
+            raise RuntimeError("this network cannot be trained")
+        return super().forward(inputs.flatten(1))
+"""
+PROFILE = ("--workflow-profile", str(ROOT / "profiles/default"))
+
+
+@pytest.fixture
+def failing(raw_config, tmp_path):
+    """A sweep of six cells, one of which fails until a file ``mended`` is there."""
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    raw_config["networks"]["fails"] = {"kind": "module", "module": "faulty:Fails"}
+    raw_config["experiments"] = {
+        "e": {
+            "dataset": "digits", "network": "fails", "sizes": [8], "attacks": ["fgsm"],
+            "epsilons": [0, 0.01, 0.02, 0.03, 0.04, 1000], "figures": ["regularisation_methods"],
+        }
+    }  # fmt: skip
+    del raw_config["initialisation"]
+    workflow = Workflow(tmp_path, raw_config)
+    workflow.python_path = [tmp_path]
+    return workflow
+
+
+def test_a_failed_cell_is_named_and_everything_else_is_made(failing, tmp_path):
+    done = failing.run("--cores", "2", "--config", "device=cpu", *PROFILE, check=False)
+    assert done.returncode
+    assert "1 failed; everything else is made and names them" in done.stderr
+    assert "RuntimeError: this network cannot be trained; see results/logs/train/" in done.stderr
+    cells = read_table(tmp_path / "results/tables/cells.parquet")
+    assert list(cells["status"]) == ["done"] * 5 + ["failed"]
+    attacks = read_table(tmp_path / "results/tables/attacks.parquet")
+    assert attacks["epsilon"].nunique() == 5
+    assert "failed" in (tmp_path / "results/report.html").read_text()
+    assert (tmp_path / "results/figures/e/regularisation_methods.png").exists()
+    failed = (tmp_path / "results/failed.txt").read_text()
+    assert failed.count("epsilon=1000/seed=0: RuntimeError") == 1
+    (command,) = re.findall(r"^  (\S.* -- .*)$", failed, flags=re.MULTILINE)
+    assert "--config device=cpu" in command
+    # Just the failed one and its attack are left; the printed command makes it.
+    (tmp_path / "mended").touch()
+    counts = failing.counts("--config", "device=cpu")
+    assert (counts["train"], counts["attack"]) == (1, 1)
+    options = failing.command()
+    assert subprocess.run(
+        command, shell=True, cwd=options["cwd"], env=options["env"], capture_output=True
+    ).returncode == 0  # fmt: skip
+    assert failing.run("--cores", "2", "--config", "device=cpu").returncode == 0
+    assert not (tmp_path / "results/failed.txt").exists()
+    assert failing.counts("--config", "device=cpu") == {}
+    # The others have been trained once.
+    assert sum(text.count("training dataset=") for text in failing.logs().values()) == 6
+
+
+def test_a_cell_that_kills_its_process_twice_fails_alone(failing, tmp_path):
+    (tmp_path / "deadly").touch()
+    done = failing.run("--cores", "2", *PROFILE, check=False)
+    assert "its process has ended 2 times (killed, or out of memory)" in done.stderr
+    assert "1 failed" in done.stderr
+    cells = read_table(tmp_path / "results/tables/cells.parquet")
+    assert list(cells["status"]) == ["done"] * 5 + ["failed"]
+    assert len(read_table(tmp_path / "results/tables/attacks.parquet")) == 5 * 8
+
+
+@pytest.fixture
+def long(raw_config, tmp_path):
+    """A sweep of one cell that trains for some seconds, and of nothing else."""
+    raw_config["experiments"] = {"dimension": {**raw_config["experiments"]["dimension"]}}
+    raw_config["experiments"]["dimension"] |= {
+        "sizes": [16], "epsilons": [0.01], "attacks": [], "bounds": False, "figures": []
+    }  # fmt: skip
+    del raw_config["initialisation"]
+    raw_config["training"] |= {"epochs": 150, "halve_every": 80}
+    raw_config["training"]["measurement"]["every"] = 100
+    for name in ("undisturbed", "disturbed"):
+        (tmp_path / name).mkdir()
+    undisturbed, disturbed = (
+        Workflow(tmp_path / name, raw_config) for name in ("undisturbed", "disturbed")
+    )
+    undisturbed.run("--cores", "1")
+    return undisturbed, disturbed
+
+
+def start_and_wait(workflow: Workflow) -> subprocess.Popen:
+    """Start Snakemake in a process group of its own and return when its cell trains."""
+    running = subprocess.Popen(
+        **workflow.command("--cores", "1", *PROFILE), stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    while not any("epoch 10/" in text for text in workflow.logs().values()):
+        assert running.poll() is None
+        time.sleep(0.05)
+    return running
+
+
+def same_results(one: Workflow, other: Workflow) -> None:
+    (left,), (right,) = (list(w.results.rglob("network.safetensors")) for w in (one, other))
+    assert left.read_bytes() == right.read_bytes()
+    tables = (read_table(w.results / "tables/epochs.parquet") for w in (one, other))
+    pd.testing.assert_frame_equal(*(table.drop(columns="seconds") for table in tables))
+
+
+def test_interrupted_by_hand_it_says_so_and_goes_on(long):
+    undisturbed, disturbed = long
+    running = start_and_wait(disturbed)
+    os.killpg(running.pid, signal.SIGINT)
+    output, _ = running.communicate(timeout=60)
+    assert running.returncode
+    assert output.count("Stopped, to be continued: dataset=digits") == 1
+    assert "Traceback" not in output
+    assert "failed;" not in output
+    disturbed.run("--cores", "1", *PROFILE)
+    (text,) = disturbed.logs().values()
+    assert "resumed at batch" in text
+    same_results(undisturbed, disturbed)
+    assert not (disturbed.results / "unfinished").exists()
+
+
+def test_a_training_that_outlived_its_snakemake_has_no_rival(long):
+    undisturbed, disturbed = long
+    running = start_and_wait(disturbed)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    disturbed.run("--cores", "1", "--unlock")
+    disturbed.run("--cores", "1", *PROFILE)
+    # The next run waited for the orphan, and found what it had made.
+    (text,) = disturbed.logs().values()
+    assert "another process works on this result: waiting for it" in text
+    assert "INFO current: " in text
+    assert "training dataset=" not in text
+    same_results(undisturbed, disturbed)
+
+
+def test_a_whole_killed_group_goes_on(long):
+    undisturbed, disturbed = long
+    running = start_and_wait(disturbed)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    disturbed.run("--cores", "1", "--unlock")
+    disturbed.run("--cores", "1", *PROFILE)
+    same_results(undisturbed, disturbed)
+    assert read_record(next(disturbed.results.rglob("run.json")))["status"] == "done"
+
+
+@pytest.mark.parametrize("results", ["out put", "o'brien", "$X/run", "~/x", "out/", 'a"b'])
+def test_results_may_lie_in_any_folder(raw_config, tmp_path, monkeypatch, results):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    raw_config |= {"results": results, "device": "cpu"}
+    raw_config["experiments"] = {
+        "e": {"dataset": "digits", "network": "strided4", "sizes": [8], "epsilons": [0]}
+    }
+    del raw_config["initialisation"]
+    workflow = Workflow(tmp_path, raw_config)
+    workflow.run("--cores", "2")
+    folder = tmp_path / results.replace("~", "home")
+    assert len(list(folder.rglob("run.json"))) == 1
+    assert {path.name for path in tmp_path.iterdir()} <= {
+        folder.relative_to(tmp_path).parts[0], "sweep.yaml", ".snakemake"
+    }  # fmt: skip
+    assert workflow.counts() == {}
+
+
+@pytest.mark.parametrize(
+    ("results", "says"),
+    [
+        ("", "must name a folder of its own"),
+        (".", "must name a folder of its own"),
+        ("sweep.yaml", "'sweep.yaml' is a file"),
+        ("sweep.yaml/below", "'sweep.yaml' is a file"),
+        ("o{1}", "must not hold '{'"),
+        ("a*", "must not hold '*'"),
+    ],
+)
+def test_folders_that_cannot_be_are_refused(raw_config, tmp_path, results, says):
+    raw_config["results"] = results
+    done = Workflow(tmp_path, raw_config).run("-n", check=False)
+    assert done.returncode
+    assert says in done.stdout + done.stderr
+    assert "Config key 'results'" in done.stdout + done.stderr
+    assert {path.name for path in tmp_path.iterdir()} <= {"sweep.yaml", ".snakemake"}
+
+
+def test_threads_of_the_command_line_are_those_of_torch(raw_config, tmp_path):
+    (tmp_path / "counts.py").write_text(
+        "import torch\n"
+        "class Counts(torch.nn.Linear):\n"
+        "    def __init__(self, channels, size, classes):\n"
+        "        super().__init__(channels * size * size, classes)\n"
+        "    def forward(self, inputs):\n"
+        "        open('threads', 'w').write(str(torch.get_num_threads()))\n"
+        "        return super().forward(inputs.flatten(1))\n"
+    )
+    raw_config["networks"]["counts"] = {"kind": "module", "module": "counts:Counts"}
+    raw_config["experiments"] = {
+        "e": {"dataset": "digits", "network": "counts", "sizes": [8], "epsilons": [0]}
+    }
+    del raw_config["initialisation"]
+    workflow = Workflow(tmp_path, raw_config)
+    workflow.python_path = [tmp_path]
+    workflow.run("--cores", "2", "--set-threads", "train=2", "--until", "train")
+    assert (tmp_path / "threads").read_text() == "2"
+
+
+def test_a_full_disk_ends_the_run_and_costs_nothing_that_was_made(raw_config, tmp_path):
+    """The folder of results is a real file system that is too small for the networks."""
+    disk = tmp_path / "results"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)]
+    if os.geteuid() or shutil.which("mount") is None or subprocess.run(mount).returncode:
+        pytest.skip("mounting a file system needs root")
+    try:
+        workflow = Workflow(tmp_path, raw_config)
+        done = workflow.run("--cores", "2", "--keep-going", check=False)
+        assert done.returncode
+        texts = [text for stage in ("train", "pixels") for text in workflow.logs(stage).values()]
+        assert "The disk is full: " in done.stdout + done.stderr + "".join(texts)
+        kept = {
+            path: path.read_bytes()
+            for path in disk.rglob("*.json")
+            if "unfinished" not in str(path)
+        }
+        done_before = [path for path in kept if read_record(path)["status"] == "done"]
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        workflow.run("--cores", "2", "--rerun-incomplete")
+        for path in done_before:
+            assert path.read_bytes() == kept[path]
+        cells = read_table(disk / "tables/cells.parquet")
+        assert list(cells["status"]) == ["done"] * 7
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

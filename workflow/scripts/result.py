@@ -1,0 +1,17 @@
+from advdim.config import load
+from advdim.results import Result
+from advdim.run import this_run
+from advdim.stages.job import make
+
+config, run = load(snakemake.config), this_run()
+result = Result.of(snakemake.params.stage, dict(snakemake.wildcards.items()))
+if snakemake.output.record != str(result.record(config)):
+    raise SystemExit("advdim takes no prefix: give 'results' in the config instead.")
+make(
+    config,
+    result,
+    revision=snakemake.params.revision,
+    threads=snakemake.threads,
+    forced=run.forces(snakemake.rule, snakemake.output),
+    run=run.name,
+)
