@@ -55,6 +55,7 @@ def _rows(
                 "seed": seed,
                 "dimension": pixels.dimension,
                 "dampening": config.networks[network].dampening(pixels.size),
+                "beyond": config.networks[network].beyond_theorems(pixels.size),
                 "statistic": statistic,
                 "value": value,
             }
