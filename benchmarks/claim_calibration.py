@@ -1,6 +1,6 @@
 """How often claims are judged wrongly where the truth lies at an end of the claimed range.
 
-    python benchmarks/claim_calibration.py --worlds 100 --output claim_calibration.json
+    python benchmarks/claim_calibration.py --worlds 60 --output claim_calibration.json
 
 A claim's world is the mixture of one where it is true and one where it is false whose statistic,
 on very many networks, is nearest to an end of its range; that end is then put on the statistic. A
@@ -92,9 +92,9 @@ def worst(judged: list[dict[str, str]], names: list[str]) -> tuple[float, str]:
 def main() -> None:
     """Print the table, and write every claim's percentages."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--worlds", type=int, default=100)
+    parser.add_argument("--worlds", type=int, default=60)
     parser.add_argument("--networks", type=int, nargs="+", default=[3, 5, 10])
-    parser.add_argument("--many", type=int, default=1000, help="networks that tell the truth")
+    parser.add_argument("--many", type=int, default=500, help="networks that tell the truth")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pandas as pd
 
-from advdim.claims.base import Claim, combined, over_epochs
+from advdim.claims.base import Claim
 from advdim.claims.needs import Undecidable
+from advdim.claims.networks import combined, over_epochs
 
 from . import worlds
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from advdim.claims.base import judge_rows, stratify
-from advdim.claims.intervals import Spread, interval, p_value, spread_over_networks
+from advdim.claims.base import judge_rows
+from advdim.claims.intervals import Spread, fisher, interval, p_value, spread_over_networks
+from advdim.claims.networks import stratify
 from advdim.claims.registry import CLAIMS
 
 from . import worlds
@@ -74,6 +75,18 @@ def test_an_extreme_is_the_mirror_image_of_the_other():
     for edge in (low, high):
         assert p_value(spread, edge, "largest") == pytest.approx(0.05)
         assert p_value(mirrored, -edge, "smallest") == pytest.approx(0.05)
+
+
+def test_a_correlation_gets_an_interval_inside_of_its_bounds():
+    claim = BY_NAME["l2_is_linear_in_l1"]
+    random = np.random.default_rng(2)
+    rows = pd.DataFrame({"size": np.repeat([8, 16], 4), "seed": [*range(4)] * 2})
+    rows["grad_l1"] = random.normal(size=8)
+    rows["grad_l2"] = rows["grad_l1"] + 0.05 * random.normal(size=8)
+    judgement = judge_rows(claim, rows)
+    assert judgement.ci_low < judgement.estimate < judgement.ci_high < 1
+    assert fisher(0.5) == pytest.approx(np.arctanh(0.5))
+    assert math.isfinite(fisher(1.0))
 
 
 def trained(random, networks, exponent, accuracies):

@@ -93,7 +93,7 @@ CLAIMS = (
         TABLES,
         "smallest rank correlation, over attacks, with the vulnerability under PGD",
         0.8, math.inf,
-        _with_reference, _agreement, "smallest",
+        _with_reference, _agreement, "smallest", correlation=True,
     ),
     Claim(
         "every_attack_follows_gradients",
@@ -103,7 +103,7 @@ CLAIMS = (
         TABLES,
         "smallest rank correlation, over attacks, of vulnerability and gradient norm",
         0.8, math.inf,
-        _by_attack, _follows_gradients, "smallest",
+        _by_attack, _follows_gradients, "smallest", correlation=True,
     ),
     Claim(
         "law_survives_autoattack",

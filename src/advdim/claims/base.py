@@ -15,19 +15,18 @@ from advdim.claims.intervals import (
     LEVEL,
     Estimate,
     Values,
-    as_array,
+    fisher,
     interval,
+    on_fishers_scale,
     p_value,
     spread_over_networks,
 )
 from advdim.claims.needs import Undecidable
-from advdim.tables import CELL_KEYS
+from advdim.claims.networks import combined, epoch_spread, over_epochs, stratify
 
 Tables = Mapping[str, pd.DataFrame]
 Select = Callable[[Tables, str], pd.DataFrame]
 FEWEST_NETWORKS = 3
-# The papers' error bars.
-EPOCH_PERCENTILES = (10, 90)
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,7 @@ class Claim:
         range_source: whose range it is, ``paper`` or ``ours``.
         each: column whose values are judged separately, each by name; empty: all rows together.
         universal: one counter-example refutes the sentence, and no number of examples proves it.
+        correlation: the statistic is one, and gets its interval on Fisher's scale.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Claim:
     range_source: str = "ours"
     each: str = ""
     universal: bool = False
+    correlation: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def judge_rows(claim: Claim, rows: pd.DataFrame) -> Judgement:
     strata = stratify(networks)
     parts = claim.estimate(networks)
     estimate = combined(parts, claim.extreme)
-    epoch_low, epoch_high = epoch_spread(claim, rows)
+    epoch_low, epoch_high = epoch_spread(rows, claim.estimate, claim.extreme)
     fewest = min(map(len, strata))
     found = Judgement(
         "the data do not determine the statistic",
@@ -126,59 +127,22 @@ def judge_rows(claim: Claim, rows: pd.DataFrame) -> Judgement:
         few = f"{fewest} network{'s' * (fewest > 1)} of a setting, {FEWEST_NETWORKS} are needed"
         return replace(found, reason=few)
     spread = spread_over_networks(networks, claim.estimate, strata)
+    scale, back = (fisher, math.tanh) if claim.correlation else (float, float)
+    spread = on_fishers_scale(spread) if claim.correlation else spread
     if not np.isfinite(spread.errors).all():
         return found
-    low, high = interval(spread, claim.extreme)
+    low, high = map(back, interval(spread, claim.extreme))
     verdict, reason = verdict_of(low, high, claim.low, claim.high)
     return replace(
         found,
         ci_low=low,
         ci_high=high,
-        p_value=_decision_level(claim, estimate, lambda edge: p_value(spread, edge, claim.extreme)),
+        p_value=_decision_level(
+            claim, estimate, lambda end: p_value(spread, scale(end), claim.extreme)
+        ),
         verdict=verdict,
         reason=reason + _named(parts, claim.extreme),
     )
-
-
-def over_epochs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the medians over epochs of each network, as ICML 2019, Section 4.2, has them."""
-    if "epoch" not in rows:
-        return rows
-    keys = [name for name in (*CELL_KEYS, "curve") if name in rows]
-    return rows.groupby(keys, as_index=False).median(numeric_only=True)
-
-
-def stratify(networks: pd.DataFrame) -> list[list[np.ndarray]]:
-    """Return, per setting (all of a cell's identity but its seed), each network's row numbers."""
-    setting = [name for name in CELL_KEYS if name in networks and name != "seed"]
-    owners = networks.groupby([*setting, "seed"], sort=False).ngroup().to_numpy()
-    strata = map(np.asarray, networks.groupby(setting, sort=False).indices.values())
-    return [[rows[owners[rows] == owner] for owner in np.unique(owners[rows])] for rows in strata]
-
-
-def combined(parts: Values, extreme: str) -> float:
-    """Return the statistic: the extreme part where there are several."""
-    values = as_array(parts)
-    if not len(values):
-        return math.nan
-    return float(np.min(values) if extreme == "smallest" else np.max(values))
-
-
-def epoch_spread(claim: Claim, rows: pd.DataFrame) -> tuple[float, float]:
-    """Return the 10th and 90th percentile of the statistic over the epochs of the rows, or NaN.
-
-    It says how much one run's training fluctuates, nothing on what another run would give.
-    """
-    if "epoch" not in rows:
-        return math.nan, math.nan
-    values = [
-        combined(claim.estimate(of_epoch), claim.extreme) for _, of_epoch in rows.groupby("epoch")
-    ]
-    known = [value for value in values if math.isfinite(value)]
-    if len(known) < 2:
-        return math.nan, math.nan
-    low, high = np.percentile(known, EPOCH_PERCENTILES)
-    return float(low), float(high)
 
 
 def verdict_of(low: float, high: float, claimed_low: float, claimed_high: float) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ import pandas as pd
 from scipy import stats
 
 LEVEL = 0.95
+# What is closer to a correlation of 1 or -1 counts as this close, since ranks often agree exactly.
+CLOSEST = 1e-4
 Values = float | Mapping[str, float]
 Estimate = Callable[[pd.DataFrame], Values]
 
@@ -26,6 +29,17 @@ class Spread:
 def as_array(values: Values) -> np.ndarray:
     """Return a statistic, or its parts in their order, as an array of shape (parts,)."""
     return np.array(list(values.values()) if isinstance(values, Mapping) else [values], float)
+
+
+def fisher(correlation: float) -> float:
+    """Return arctanh (Fisher 1921), finite at -1 and 1."""
+    return math.atanh(max(CLOSEST - 1, min(1 - CLOSEST, correlation)))
+
+
+def on_fishers_scale(spread: Spread) -> Spread:
+    """Return the spread of correlations as that of their arctanh, which varies alike anywhere."""
+    estimates = np.array([fisher(value) for value in spread.estimates])
+    return Spread(estimates, spread.errors / (1 - np.tanh(estimates) ** 2), spread.freedoms)
 
 
 def spread_over_networks(

@@ -154,10 +154,11 @@ def _claim(
     extreme: str = "",
     range_source: str = "ours",
     figure: str = "regularisation_methods",
+    correlation: bool = False,
 ) -> Claim:
     return Claim(
         name, sentence, f"ICML 2019, {source}", figure, ("cells", "epochs"), statistic, low, high,
-        select, estimate, extreme, range_source,
+        select, estimate, extreme, range_source, correlation=correlation,
     )  # fmt: skip
 
 
@@ -168,7 +169,7 @@ CLAIMS = (
         "Figure 1a",
         "largest rank correlation, over methods, of the gradient norm with the strength",
         -math.inf, -0.7,
-        _curves, _strength_correlation("grad_l1"), "largest",
+        _curves, _strength_correlation("grad_l1"), "largest", correlation=True,
     ),
     _claim(
         "strength_lowers_vulnerability",
@@ -176,7 +177,7 @@ CLAIMS = (
         "Figure 1b",
         "largest rank correlation, over methods, of the vulnerability with the strength",
         -math.inf, -0.7,
-        _attacked_curves, _strength_correlation("vulnerability"), "largest",
+        _attacked_curves, _strength_correlation("vulnerability"), "largest", correlation=True,
     ),
     _claim(
         "duals_coincide_linf",
@@ -209,6 +210,7 @@ CLAIMS = (
         "rank correlation of vulnerability and gradient norm over networks",
         0.9, math.inf,
         _attacked, lambda rows: rank_correlation(rows["vulnerability"], rows["grad_l1"]),
+        correlation=True,
     ),
     _claim(
         "relation_is_independent_of_method",
@@ -226,6 +228,7 @@ CLAIMS = (
         "correlation of the two norms over networks",
         0.98, math.inf,
         _trained, lambda rows: linear_correlation(rows["grad_l2"], rows["grad_l1"]),
+        correlation=True,
     ),
     _claim(
         "one_slope_of_norms",

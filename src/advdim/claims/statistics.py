@@ -32,11 +32,9 @@ def slope_in_root_dimension(rows: pd.DataFrame, value: str) -> float:
 
 
 def linearity(rows: pd.DataFrame, value: str) -> float:
-    """Return the share of variance (R squared) that a line in sqrt(d) explains, of the means."""
+    """Return the correlation with sqrt(d) of the means of value, at three sizes or more."""
     means = rows.groupby("dimension")[value].mean()
-    if len(means) < 3:
-        return math.nan
-    return _correlation(np.sqrt(means.index.to_numpy(float)), means.to_numpy(float)) ** 2
+    return _correlation(np.sqrt(means.index.to_numpy(float)), means.to_numpy(float))
 
 
 def rank_correlation(x: pd.Series, y: pd.Series) -> float:
