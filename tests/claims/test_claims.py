@@ -155,6 +155,11 @@ def test_verdicts(values, verdict):
     assert (judgement.p_value < 0.05) == (verdict != "undecided")
 
 
+def test_an_end_of_the_range_decides_nothing_even_without_variation():
+    judgement = judge_rows(*invented([0.6, 0.6, 0.6]))
+    assert (judgement.verdict, judgement.p_value) == ("undecided", 1)
+
+
 def test_one_counter_example_refutes_a_theorem():
     claim, rows = invented([0.0, 0.1], low=-math.inf, high=0, universal=True)
     assert judge_rows(claim, rows).verdict == "fails"

@@ -146,12 +146,12 @@ def judge_rows(claim: Claim, rows: pd.DataFrame) -> Judgement:
 
 
 def verdict_of(low: float, high: float, claimed_low: float, claimed_high: float) -> tuple[str, str]:
-    """Compare an interval with the claimed range."""
-    if claimed_low <= low and high <= claimed_high:
+    """Compare an interval with the claimed range, whose ends decide nothing."""
+    if claimed_low < low and high < claimed_high:
         return "holds", "the interval lies in the claimed range"
     if high < claimed_low or low > claimed_high:
         return "fails", "the interval lies outside the claimed range"
-    return "undecided", "the interval reaches over an end of the claimed range"
+    return "undecided", "the interval reaches an end of the claimed range"
 
 
 def claim_rows(

@@ -25,6 +25,9 @@ def _select(statistic: str, beyond: bool) -> Select:
         rows = rows[chosen]
         # At one size a hypothesis may hold that another size breaks.
         outside = rows["beyond"].notna().groupby(rows["network"]).transform("any")
+        if len(rows) and not (outside == beyond).any():
+            place = "beyond the theorems" if beyond else "within the theorems' hypotheses"
+            raise needs.Undecidable(f"no network of the experiment is {place}")
         return needs.sizes(rows[outside == beyond])
 
     return select
