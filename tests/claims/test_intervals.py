@@ -114,7 +114,7 @@ EDGES = {
 }
 
 
-@pytest.mark.parametrize(("networks", "trials"), [(3, 120), (5, 70), (10, 40)])
+@pytest.mark.parametrize(("networks", "trials"), [(3, 100), (5, 60), (10, 30)])
 @pytest.mark.parametrize("name", EDGES, ids=EDGES.values())
 def test_at_an_edge_at_most_one_verdict_in_twenty_is_wrong(name, networks, trials):
     """The truth is an end of the range, where both verdicts together are the interval's errors."""

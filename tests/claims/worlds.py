@@ -1,8 +1,4 @@
-"""Tables of invented sweeps: every claim true, every claim false, or anywhere between.
-
-Between networks of a setting, and from epoch to epoch of a network, measures vary by random
-factors: of the network (log-normal), and of its epochs (a stationary AR(1) of their logarithm).
-"""
+"""Tables of invented sweeps: every claim true, every claim false, or anywhere between."""
 
 from __future__ import annotations
 
@@ -14,6 +10,8 @@ import pandas as pd
 
 from advdim.exponents import PREDICTED
 from advdim.tables import CELL_KEYS
+
+from .variation import OF_GRADIENTS, sizes_of_gradients, vary
 
 FIGURES = {
     "regularisation": ["regularisation_methods", "matched_strengths"],
@@ -33,10 +31,6 @@ EPOCHS, SUMMARISED = 10, 5
 ATTACK_EPSILON = 0.004
 # exponent of the gradient norm in d per PGD strength
 EXPONENTS = {True: (0.5, 0.35, 0.05, -0.1), False: (0.0, 0.15, 0.3, 0.5)}
-# Measures that follow the size of a network's gradients, and how much less than these others vary.
-OF_GRADIENTS = ("grad_l1", "grad_l1_untied", "grad_l2", "grad_l2_untied", "vulnerability", "damage")
-CALM = {"loss": 0.03, "accuracy": 0.1, "adversarial_accuracy": 0.1, "vulnerability": 0.5}
-AUTOCORRELATION = 0.8
 STATISTICS = ("loss_l1", "loss_l2", "logit_l2", "logit_mean")
 SETTING = [key for key in CELL_KEYS if key != "seed"]
 
@@ -51,19 +45,19 @@ def tables(
     """
     random = np.random.default_rng(seed)
     epochs = _expanded(_epochs, truth, seeds)
-    sizes = _sizes_of_gradients(epochs, random)
-    _vary(epochs, list(OF_GRADIENTS), spread, random, sizes)
-    _vary(epochs, ["loss", "accuracy", "adversarial_accuracy"], spread, random)
+    sizes = sizes_of_gradients(epochs, random)
+    vary(epochs, list(OF_GRADIENTS), spread, random, sizes)
+    vary(epochs, ["loss", "accuracy", "adversarial_accuracy"], spread, random)
     cells = _cells_of(epochs)
     attacks = _expanded(_attacks, truth, seeds)
     of_attacks = sizes.reindex(pd.MultiIndex.from_frame(attacks[CELL_KEYS])).to_numpy()
     attacks[["vulnerability", "damage", "first_order"]] *= np.exp(spread * of_attacks)[:, None]
     attacks["norm_linf_median"] *= np.exp(-spread * of_attacks)
-    _vary(attacks, ["vulnerability", "damage", "norm_linf_median"], spread / 3, random)
+    vary(attacks, ["vulnerability", "damage", "norm_linf_median"], spread / 3, random)
     bounds = _expanded(_bounds, truth, seeds)
-    _vary(bounds, ["operator_norms", "fgsm_l2"], spread, random)
+    vary(bounds, ["operator_norms", "fgsm_l2"], spread, random)
     initialisation = _expanded(_initialisation, truth, seeds)
-    _vary(initialisation, ["value"], spread, random)
+    vary(initialisation, ["value"], spread, random)
     return {
         "cells": cells,
         "epochs": epochs.drop(columns=["dimension", "dampening", "attack_epsilon"]),
@@ -92,47 +86,6 @@ def _interpolated(rows_of, truth):
             geometric = true[name] ** truth * false[name].where(both, 1) ** (1 - truth)
             mixed[name] = geometric.where(both, mixed[name])
     return mixed
-
-
-def _sizes_of_gradients(epochs, random):
-    """Return a standard normal number per network."""
-    networks = epochs[CELL_KEYS].drop_duplicates()
-    return pd.Series(
-        random.standard_normal(len(networks)), index=pd.MultiIndex.from_frame(networks)
-    )
-
-
-def _vary(rows, measures, spread, random, sizes=None):
-    """Multiply measures by factors of the network and, where there are epochs, of the epoch."""
-    starts = ~rows.duplicated(CELL_KEYS)
-    number = np.cumsum(starts.to_numpy()) - 1 if "epoch" in rows else rows.groupby(
-        CELL_KEYS, sort=False
-    ).ngroup().to_numpy()  # fmt: skip
-    common = 0.0
-    if sizes is not None:
-        common = sizes.reindex(pd.MultiIndex.from_frame(rows.loc[starts, CELL_KEYS])).to_numpy()
-    for name in measures:
-        scale = spread * CALM.get(name, 1.0)
-        own = random.standard_normal(number.max() + 1) * (0.3 if sizes is not None else 1)
-        # Several rows of a network without epochs (attacks, statistics) vary of themselves, too.
-        logarithm = (common + own)[number]
-        if "epoch" in rows:
-            logarithm = logarithm + _autoregressive(rows, random)
-        elif len(number) > number.max() + 1:
-            logarithm = logarithm + 0.3 * random.standard_normal(len(rows))
-        rows[name] *= np.exp(scale * logarithm)
-
-
-def _autoregressive(rows, random):
-    """Return a stationary AR(1) of variance 1 over the epochs of each network and split."""
-    values = random.standard_normal(len(rows))
-    starts = (~rows.duplicated([*CELL_KEYS, "split"])).to_numpy()
-    innovation = math.sqrt(1 - AUTOCORRELATION**2)
-    epoch = np.arange(len(rows)) - np.maximum.accumulate(np.where(starts, np.arange(len(rows)), 0))
-    for step in range(1, epoch.max() + 1):
-        (here,) = np.nonzero(epoch == step)
-        values[here] = AUTOCORRELATION * values[here - 1] + innovation * values[here]
-    return values
 
 
 def _epochs(true):
