@@ -18,6 +18,13 @@ def test_exponent_of_a_power_law():
     assert math.isnan(statistics.exponent(rows.assign(value=0.0), "value"))
 
 
+def test_the_slope_is_that_of_least_squares():
+    random = np.random.default_rng(3)
+    x, y = random.normal(size=9), random.normal(size=9)
+    assert statistics.slope(x, y) == pytest.approx(np.polyfit(x, y, 1)[0])
+    assert math.isnan(statistics.slope(x, np.append(y[1:], math.nan)))
+
+
 def test_linearity_in_root_dimension():
     rows = pd.DataFrame({"dimension": [1, 4, 9, 16], "value": [1.0, 2.0, 3.0, 4.0]})
     assert statistics.linearity(rows, "value") == pytest.approx(1)

@@ -107,42 +107,24 @@ def judge_rows(claim: Claim, rows: pd.DataFrame) -> Judgement:
         return Judgement("no data")
     networks = over_epochs(rows).reset_index(drop=True)
     strata = stratify(networks)
-    parts = claim.estimate(networks)
-    estimate = combined(parts, claim.extreme)
-    epoch_low, epoch_high = epoch_spread(rows, claim.estimate, claim.extreme)
     fewest = min(map(len, strata))
+    epoch_low, epoch_high = epoch_spread(rows, claim.estimate, claim.extreme)
     found = Judgement(
         "the data do not determine the statistic",
-        estimate=estimate,
+        estimate=combined(claim.estimate(networks), claim.extreme),
         epoch_low=epoch_low,
         epoch_high=epoch_high,
         networks=fewest,
         count=sum(map(len, strata)),
     )
-    if not math.isfinite(estimate):
+    if not math.isfinite(found.estimate):
         return found
     if claim.universal:
-        return _universal(claim, found)
+        return _by_example(claim, found)
     if fewest < FEWEST_NETWORKS:
         few = f"{fewest} network{'s' * (fewest > 1)} of a setting, {FEWEST_NETWORKS} are needed"
         return replace(found, reason=few)
-    spread = spread_over_networks(networks, claim.estimate, strata)
-    scale, back = (fisher, math.tanh) if claim.correlation else (float, float)
-    spread = on_fishers_scale(spread) if claim.correlation else spread
-    if not np.isfinite(spread.errors).all():
-        return found
-    low, high = map(back, interval(spread, claim.extreme))
-    verdict, reason = verdict_of(low, high, claim.low, claim.high)
-    return replace(
-        found,
-        ci_low=low,
-        ci_high=high,
-        p_value=_decision_level(
-            claim, estimate, lambda end: p_value(spread, scale(end), claim.extreme)
-        ),
-        verdict=verdict,
-        reason=reason + _named(parts, claim.extreme),
-    )
+    return _by_interval(claim, found, networks, strata)
 
 
 def verdict_of(low: float, high: float, claimed_low: float, claimed_high: float) -> tuple[str, str]:
@@ -239,21 +221,45 @@ def _row(claim: Claim, experiment: str, judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def _universal(claim: Claim, found: Judgement) -> Judgement:
+def _by_example(claim: Claim, found: Judgement) -> Judgement:
     if claim.low <= found.estimate <= claim.high:
         return replace(found, reason="no counter-example, which does not prove a theorem")
     return replace(found, verdict="fails", reason="there are counter-examples, and one is enough")
 
 
-def _decision_level(claim: Claim, estimate: float, p_at: Callable[[float], float]) -> float:
+def _by_interval(
+    claim: Claim, found: Judgement, networks: pd.DataFrame, strata: list[list[np.ndarray]]
+) -> Judgement:
+    spread = spread_over_networks(networks, claim.estimate, strata)
+    scale, back = (fisher, math.tanh) if claim.correlation else (float, float)
+    spread = on_fishers_scale(spread) if claim.correlation else spread
+    if not np.isfinite(spread.errors).all():
+        return found
+    low, high = map(back, interval(spread, claim.extreme))
+    verdict, reason = verdict_of(low, high, claim.low, claim.high)
+    ends = {end: p_value(spread, scale(end), claim.extreme) for end in _ends(claim)}
+    return replace(
+        found,
+        ci_low=low,
+        ci_high=high,
+        p_value=_decision_level(claim, found.estimate, ends),
+        verdict=verdict,
+        reason=reason + _named(claim.estimate(networks), claim.extreme),
+    )
+
+
+def _ends(claim: Claim) -> list[float]:
+    return [end for end in (claim.low, claim.high) if math.isfinite(end)]
+
+
+def _decision_level(claim: Claim, estimate: float, p_values: Mapping[float, float]) -> float:
     """Return the p-value of the claimed range's end that the verdict depends on.
 
     Inside of the range that is the end less surely left out; outside, the end that is passed.
     """
-    ends = [end for end in (claim.low, claim.high) if math.isfinite(end)]
     if claim.low <= estimate <= claim.high:
-        return max(map(p_at, ends))
-    return p_at(claim.low if estimate < claim.low else claim.high)
+        return max(p_values.values())
+    return p_values[claim.low if estimate < claim.low else claim.high]
 
 
 def _named(parts: Values, extreme: str) -> str:

@@ -11,7 +11,13 @@ from advdim.claims import needs
 from advdim.claims.base import Claim, Select, Tables
 from advdim.claims.intervals import Estimate
 from advdim.claims.rows import last_epochs, undefended
-from advdim.claims.statistics import differences, exponent, linearity, slope_in_root_dimension
+from advdim.claims.statistics import (
+    differences,
+    exponent,
+    linearity,
+    slope,
+    slope_in_root_dimension,
+)
 
 FIGURE = "input_dimension"
 # Strengths between which the growth is said to break, and the exponent from which on it is broken.
@@ -65,7 +71,7 @@ def _trend_of_slopes(rows: pd.DataFrame) -> float:
         slope_in_root_dimension(of_strength, "grad_l1_untied")
         for _, of_strength in rows.groupby("epsilon")
     ]
-    return float(np.polyfit(np.arange(len(slopes)), slopes, 1)[0])
+    return slope(np.arange(len(slopes)), np.array(slopes))
 
 
 def _break_margin(rows: pd.DataFrame) -> dict[str, float]:

@@ -12,7 +12,7 @@ from advdim.claims import needs
 from advdim.claims.base import Claim, Select, Tables
 from advdim.claims.intervals import Estimate
 from advdim.claims.rows import epochs, undefended
-from advdim.claims.statistics import differences
+from advdim.claims.statistics import differences, slope
 
 APPENDIX = "ICML 2019, Appendix B; preprint, Section 3"
 FIGURE_3 = "preprint, Figure 3"
@@ -84,7 +84,7 @@ def _ratios_of_norms(rows: pd.DataFrame) -> dict[str, float]:
 def _slope_in_dampening(rows: pd.DataFrame) -> float:
     """Return the slope of log norm in log predicted dampening, over networks and sizes."""
     means = rows.groupby(["network", "size"])[["dampening", "value"]].mean()
-    return float(np.polyfit(np.log(means["dampening"]), np.log(means["value"]), 1)[0])
+    return slope(np.log(means["dampening"].to_numpy()), np.log(means["value"].to_numpy()))
 
 
 def _claim(

@@ -15,12 +15,18 @@ import pandas as pd
 from scipy import stats
 
 
+def slope(x: np.ndarray, y: np.ndarray) -> float:
+    """Return the least-squares slope of y against x, NaN where a y is."""
+    centred = x - x.mean()
+    return float(centred @ y / (centred @ centred))
+
+
 def exponent(rows: pd.DataFrame, value: str, base: str = "dimension") -> float:
     """Return the slope of log value against log base, over the means per base."""
     means = rows.groupby(base)[value].mean()
     if len(means) < 2 or not (means > 0).all():
         return math.nan
-    return _slope(np.log(means.index.to_numpy(float)), np.log(means.to_numpy(float)))
+    return slope(np.log(means.index.to_numpy(float)), np.log(means.to_numpy(float)))
 
 
 def slope_in_root_dimension(rows: pd.DataFrame, value: str) -> float:
@@ -28,7 +34,7 @@ def slope_in_root_dimension(rows: pd.DataFrame, value: str) -> float:
     means = rows.groupby("dimension")[value].mean()
     if len(means) < 2:
         return math.nan
-    return _slope(np.sqrt(means.index.to_numpy(float)), means.to_numpy(float))
+    return slope(np.sqrt(means.index.to_numpy(float)), means.to_numpy(float))
 
 
 def linearity(rows: pd.DataFrame, value: str) -> float:
@@ -86,11 +92,12 @@ def share_of_group(rows: pd.DataFrame, x: str, y: str, group: str) -> float:
 
 def effect_of_group(x: pd.Series, y: pd.Series, member: pd.Series) -> float:
     """Return how much larger y is in the group than elsewhere, at equal x, by a cubic in x."""
-    inside = member.to_numpy(float)
+    known = (x.notna() & y.notna()).to_numpy()
+    inside = member.to_numpy(float)[known]
     if len(inside) < 5 or np.ptp(inside) == 0:
         return math.nan
-    design = np.column_stack([inside, _cubic(x.to_numpy(float))])
-    return float(_least_squares(design, y.to_numpy(float))[0][0])
+    design = np.column_stack([inside, _cubic(x.to_numpy(float)[known])])
+    return float(_least_squares(design, y.to_numpy(float)[known])[0][0])
 
 
 def _cubic(x: np.ndarray) -> np.ndarray:
@@ -107,11 +114,6 @@ def _known(x: pd.Series, y: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     first, second = x.to_numpy(float), y.to_numpy(float)
     known = ~(np.isnan(first) | np.isnan(second))
     return first[known], second[known]
-
-
-def _slope(x: np.ndarray, y: np.ndarray) -> float:
-    centred = x - x.mean()
-    return float(centred @ y / (centred @ centred))
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> float:
