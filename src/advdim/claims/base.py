@@ -1,20 +1,32 @@
-"""What a claim is, and how data decide on it: a statistic, its bootstrap interval, a verdict."""
+"""What a claim is, and how data decide on it: a statistic, its interval, a verdict."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
+
+from advdim.claims.intervals import (
+    LEVEL,
+    Estimate,
+    Values,
+    fisher,
+    interval,
+    on_fishers_scale,
+    p_value,
+    spread_over_networks,
+)
+from advdim.claims.needs import Undecidable
+from advdim.claims.networks import combined, epoch_spread, over_epochs, stratify
 
 Tables = Mapping[str, pd.DataFrame]
 Select = Callable[[Tables, str], pd.DataFrame]
-RESAMPLES = 250
-LEVEL = 0.95
-FEWEST_UNITS = 3
+FEWEST_NETWORKS = 3
 
 
 @dataclass(frozen=True)
@@ -28,11 +40,17 @@ class Claim:
         figure: the figure that shows it; the claim is judged in experiments that draw it.
         tables: names of the tables that ``select`` reads.
         statistic: what is computed, in words.
-        low, high: the range of the statistic in which the sentence holds.
-        select: (tables, experiment) to the rows that the statistic is computed from.
-        estimate: rows to the statistic; NaN where they do not determine it.
-        units: columns that name what is drawn in a resample; empty: each row.
-        strata: columns within whose values is drawn, so that no size, say, is lost in a resample.
+        low, high: the range of the statistic in which the sentence holds; infinite: no end.
+        select: (tables, experiment) to the rows that the statistic is computed from: one per
+            network, or several of the same network (attacks, curves) that stay together; with a
+            column ``epoch``, one per epoch, of which the statistic gets the network's medians.
+            Raises Undecidable where the run cannot decide by construction.
+        estimate: rows to the statistic, or to its named parts; NaN where they do not determine it.
+        extreme: which part is the statistic, ``largest`` or ``smallest``; empty: there are none.
+        range_source: whose range it is, ``paper`` or ``ours``.
+        each: column whose values are judged separately, each by name; empty: all rows together.
+        universal: one counter-example refutes the sentence, and no number of examples proves it.
+        correlation: the statistic is one, and gets its interval on Fisher's scale.
     """
 
     name: str
@@ -44,126 +62,103 @@ class Claim:
     low: float
     high: float
     select: Select
-    estimate: Callable[[pd.DataFrame], float]
-    units: tuple[str, ...] = ()
-    strata: tuple[str, ...] = ()
+    estimate: Estimate
+    extreme: str = ""
+    range_source: str = "ours"
+    each: str = ""
+    universal: bool = False
+    correlation: bool = False
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the rows say: the estimate, its interval, and the verdict with its reason."""
+    """What the rows say; the attributes are columns of the table ``claims``."""
 
-    estimate: float
-    ci_low: float
-    ci_high: float
-    unit: str
-    count: int
-    verdict: str
     reason: str
+    verdict: str = "undecided"
+    estimate: float = math.nan
+    ci_low: float = math.nan
+    ci_high: float = math.nan
+    epoch_low: float = math.nan
+    epoch_high: float = math.nan
+    p_value: float = math.nan
+    networks: int = 0
+    count: int = 0
 
 
-def judge(claim: Claim, tables: Tables, experiment: str, seed: int = 0) -> Judgement:
+def judge(claim: Claim, tables: Tables, experiment: str) -> Judgement:
     """Judge a claim on one experiment.
 
     ``holds`` where the whole interval lies in the claimed range, ``fails`` where it lies wholly
-    outside, ``undecided`` otherwise, or where there are too few units to resample.
+    outside, ``undecided`` otherwise, or where a setting has too few networks for an interval.
     """
-    unit = " and ".join(claim.units) or "network"
-    missing = any(tables[name].empty for name in claim.tables)
-    rows = pd.DataFrame() if missing else claim.select(tables, experiment)
+    if any(tables[name].empty for name in claim.tables):
+        return Judgement("no data")
+    try:
+        rows = claim.select(tables, experiment)
+    except Undecidable as lack:
+        return Judgement(str(lack))
+    return judge_rows(claim, rows)
+
+
+def judge_rows(claim: Claim, rows: pd.DataFrame) -> Judgement:
+    """Judge a claim on selected rows."""
     if rows.empty:
-        return _undecided(math.nan, unit, 0, "no data")
-    estimate = float(claim.estimate(rows))
-    groups = unit_rows(rows, claim.units, claim.strata)
-    fewest = min(len(units) for units in groups)
-    count = sum(len(units) for units in groups)
-    if not math.isfinite(estimate):
-        return _undecided(estimate, unit, count, "too few cells")
-    if fewest < FEWEST_UNITS:
-        return _undecided(estimate, unit, count, "too few cells")
-    low, high = interval(rows, claim.estimate, groups, seed)
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return _undecided(estimate, unit, count, "too few cells")
-    verdict, reason = verdict_of(low, high, claim.low, claim.high)
-    return Judgement(estimate, low, high, unit, count, verdict, reason)
+        return Judgement("no data")
+    networks = over_epochs(rows).reset_index(drop=True)
+    strata = stratify(networks)
+    fewest = min(map(len, strata))
+    epoch_low, epoch_high = epoch_spread(rows, claim.estimate, claim.extreme)
+    found = Judgement(
+        "the data do not determine the statistic",
+        estimate=combined(claim.estimate(networks), claim.extreme),
+        epoch_low=epoch_low,
+        epoch_high=epoch_high,
+        networks=fewest,
+        count=sum(map(len, strata)),
+    )
+    if not math.isfinite(found.estimate):
+        return found
+    if claim.universal:
+        return _by_example(claim, found)
+    if fewest < FEWEST_NETWORKS:
+        few = f"{fewest} network{'s' * (fewest > 1)} of a setting, {FEWEST_NETWORKS} are needed"
+        return replace(found, reason=few)
+    return _by_interval(claim, found, networks, strata)
 
 
 def verdict_of(low: float, high: float, claimed_low: float, claimed_high: float) -> tuple[str, str]:
-    """Compare an interval with the claimed range."""
-    if claimed_low <= low and high <= claimed_high:
+    """Compare an interval with the claimed range, whose ends decide nothing."""
+    if claimed_low < low and high < claimed_high:
         return "holds", "the interval lies in the claimed range"
     if high < claimed_low or low > claimed_high:
         return "fails", "the interval lies outside the claimed range"
-    return "undecided", "the interval reaches over an end of the claimed range"
-
-
-def unit_rows(
-    rows: pd.DataFrame, units: Sequence[str], strata: Sequence[str]
-) -> list[list[np.ndarray]]:
-    """Return, per stratum, the row numbers of each unit."""
-    numbered = rows.reset_index(drop=True)
-    parts = (
-        [part for _, part in numbered.groupby(list(strata), sort=True)] if strata else [numbered]
-    )
-    if not units:
-        return [[np.array([k]) for k in part.index] for part in parts]
-    return [
-        [group.index.to_numpy() for _, group in part.groupby(list(units), sort=True)]
-        for part in parts
-    ]
-
-
-def interval(
-    rows: pd.DataFrame,
-    estimate: Callable[[pd.DataFrame], float],
-    groups: Sequence[Sequence[np.ndarray]],
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Return the percentile bootstrap interval of the statistic (Efron and Tibshirani, 1993).
-
-    Units are drawn with replacement within their stratum. NaN where fewer than half of the
-    resamples determine the statistic.
-    """
-    random = np.random.default_rng(seed)
-    values = []
-    for _ in range(RESAMPLES):
-        drawn = [
-            units[k] for units in groups for k in random.integers(0, len(units), size=len(units))
-        ]
-        values.append(float(estimate(rows.iloc[np.concatenate(drawn)])))
-    finite = np.array([value for value in values if math.isfinite(value)])
-    if len(finite) < RESAMPLES / 2:
-        return math.nan, math.nan
-    tail = 50 * (1 - LEVEL)
-    low, high = np.percentile(finite, [tail, 100 - tail])
-    return float(low), float(high)
+    return "undecided", "the interval reaches an end of the claimed range"
 
 
 def claim_rows(
     claims: Sequence[Claim], tables: Tables, figures_by_experiment: Mapping[str, Sequence[str]]
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row of the ``claims`` table per claim and experiment that draws its figure.
+    """Yield the rows of the table ``claims``: one per claim and experiment that draws its figure.
 
     A claim whose figure no experiment draws has one row, undecided, so that nothing is left out.
     """
-    for claim in claims:
-        fixed = {
-            "claim": claim.name,
-            "sentence": claim.sentence,
-            "source": claim.source,
-            "figure": claim.figure,
-            "statistic": claim.statistic,
-            "expected": expected_text(claim.low, claim.high),
-            "expected_low": claim.low,
-            "expected_high": claim.high,
-        }
-        drawn = [name for name, figures in figures_by_experiment.items() if claim.figure in figures]
-        for experiment in drawn:
-            judgement = judge(claim, tables, experiment)
-            yield {**fixed, "experiment": experiment, **vars(judgement)}
-        if not drawn:
-            absent = _undecided(math.nan, "", 0, "no experiment draws the figure")
-            yield {**fixed, "experiment": "", **vars(absent)}
+    rows = [row for claim in claims for row in _rows_of(claim, tables, figures_by_experiment)]
+    return iter(adjusted(rows))
+
+
+def adjusted(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add ``verdict_adjusted``: undecided where Benjamini and Hochberg (1995) do not decide.
+
+    Of the verdicts that remain, 5 % are expected to be wrong at most, however many were sought.
+    """
+    found = [row["p_value"] for row in rows if math.isfinite(row["p_value"])]
+    levels = iter(stats.false_discovery_control(found) if found else ())
+    result = []
+    for row in rows:
+        doubtful = math.isfinite(row["p_value"]) and next(levels) > 1 - LEVEL
+        result.append({**row, "verdict_adjusted": "undecided" if doubtful else row["verdict"]})
+    return result
 
 
 def expected_text(low: float, high: float) -> str:
@@ -175,5 +170,100 @@ def expected_text(low: float, high: float) -> str:
     return f"{low:g} to {high:g}"
 
 
-def _undecided(estimate: float, unit: str, count: int, reason: str) -> Judgement:
-    return Judgement(estimate, math.nan, math.nan, unit, count, "undecided", reason)
+def _rows_of(
+    claim: Claim, tables: Tables, figures_by_experiment: Mapping[str, Sequence[str]]
+) -> Iterator[dict[str, Any]]:
+    drawn = [name for name, figures in figures_by_experiment.items() if claim.figure in figures]
+    for experiment in drawn:
+        for single in _singly(claim, tables, experiment):
+            yield _row(single, experiment, judge(single, tables, experiment))
+    if not drawn:
+        yield _row(claim, "", Judgement("no experiment draws the figure"))
+
+
+def _singly(claim: Claim, tables: Tables, experiment: str) -> list[Claim]:
+    """Return the claim, or, where each value of a column is judged, one claim about each."""
+    if not claim.each or any(tables[name].empty for name in claim.tables):
+        return [claim]
+    try:
+        values = claim.select(tables, experiment)[claim.each].unique()
+    except Undecidable:
+        return [claim]
+    return [_about(claim, str(value)) for value in values] or [claim]
+
+
+def _about(claim: Claim, value: str) -> Claim:
+    def select(tables: Tables, experiment: str) -> pd.DataFrame:
+        rows = claim.select(tables, experiment)
+        return rows[rows[claim.each] == value]
+
+    return replace(
+        claim,
+        name=f"{claim.name}_of_{value}",
+        sentence=f"{claim.sentence[:-1]}: {value}.",
+        select=select,
+    )
+
+
+def _row(claim: Claim, experiment: str, judgement: Judgement) -> dict[str, Any]:
+    return {
+        "claim": claim.name,
+        "experiment": experiment,
+        "sentence": claim.sentence,
+        "source": claim.source,
+        "figure": claim.figure,
+        "statistic": claim.statistic,
+        "expected": expected_text(claim.low, claim.high),
+        "expected_low": claim.low,
+        "expected_high": claim.high,
+        "range_source": claim.range_source,
+        **vars(judgement),
+    }
+
+
+def _by_example(claim: Claim, found: Judgement) -> Judgement:
+    if claim.low <= found.estimate <= claim.high:
+        return replace(found, reason="no counter-example, which does not prove a theorem")
+    return replace(found, verdict="fails", reason="there are counter-examples, and one is enough")
+
+
+def _by_interval(
+    claim: Claim, found: Judgement, networks: pd.DataFrame, strata: list[list[np.ndarray]]
+) -> Judgement:
+    spread = spread_over_networks(networks, claim.estimate, strata)
+    scale, back = (fisher, math.tanh) if claim.correlation else (float, float)
+    spread = on_fishers_scale(spread) if claim.correlation else spread
+    if not np.isfinite(spread.errors).all():
+        return found
+    low, high = map(back, interval(spread, claim.extreme))
+    verdict, reason = verdict_of(low, high, claim.low, claim.high)
+    ends = {end: p_value(spread, scale(end), claim.extreme) for end in _ends(claim)}
+    return replace(
+        found,
+        ci_low=low,
+        ci_high=high,
+        p_value=_decision_level(claim, found.estimate, ends),
+        verdict=verdict,
+        reason=reason + _named(claim.estimate(networks), claim.extreme),
+    )
+
+
+def _ends(claim: Claim) -> list[float]:
+    return [end for end in (claim.low, claim.high) if math.isfinite(end)]
+
+
+def _decision_level(claim: Claim, estimate: float, p_values: Mapping[float, float]) -> float:
+    """Return the p-value of the claimed range's end that the verdict depends on.
+
+    Inside of the range that is the end less surely left out; outside, the end that is passed.
+    """
+    if claim.low <= estimate <= claim.high:
+        return max(p_values.values())
+    return p_values[claim.low if estimate < claim.low else claim.high]
+
+
+def _named(parts: Values, extreme: str) -> str:
+    if not isinstance(parts, Mapping):
+        return ""
+    pick = min if extreme == "smallest" else max
+    return f"; {extreme}: {pick(parts, key=lambda name: parts[name])}"

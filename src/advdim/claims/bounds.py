@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
+from advdim.claims import needs
 from advdim.claims.base import Claim, Tables
 from advdim.claims.rows import KEYS, cells, undefended
 from advdim.claims.statistics import exponent
@@ -14,24 +17,35 @@ TABLES = ("cells", "bounds")
 CERTIFIED = "operator_norms"
 
 
-def _attacked(tables: Tables, experiment: str) -> pd.DataFrame:
-    """Return the images of an experiment for which an attack found an adversarial."""
-    rows = tables["bounds"].merge(cells(tables, experiment)[KEYS], on=KEYS)
-    return rows[rows["best_attack_l2"].notna()]
+def _bounds(tables: Tables, experiment: str) -> pd.DataFrame:
+    return tables["bounds"].merge(cells(tables, experiment)[KEYS], on=KEYS)
+
+
+def _violations(tables: Tables, experiment: str) -> pd.DataFrame:
+    """Return, per network, the share of the attack's adversarials below the published bound."""
+    rows = _bounds(tables, experiment)
+    rows = rows[rows["best_attack_l2"].notna()].astype({"published_violated": float})
+    return rows.groupby(KEYS)[["published_violated"]].mean().reset_index()
+
+
+def _decades(tables: Tables, experiment: str) -> pd.DataFrame:
+    """Return, per network, the median over images of log10 of FGSM's norm over the bound."""
+    rows = _bounds(tables, experiment)
+    rows = rows[(rows["published"] > 0) & rows["fgsm_l2"].gt(0)]
+    rows = rows.assign(decades=np.log10(rows["fgsm_l2"] / rows["published"]))
+    return rows.groupby(KEYS)[["decades"]].median().reset_index()
 
 
 def _certified(tables: Tables, experiment: str) -> pd.DataFrame:
-    rows = undefended(tables["bounds"].merge(cells(tables, experiment)[KEYS], on=KEYS))
-    return rows.assign(per_coordinate=rows[CERTIFIED] / np.sqrt(rows["dimension"]))
+    """Return, per undefended network, the median certified radius over sqrt(d)."""
+    rows = undefended(_bounds(tables, experiment)).dropna(subset=[CERTIFIED])
+    rows = rows.assign(per_coordinate=rows[CERTIFIED] / np.sqrt(rows["dimension"]))
+    rows = rows.groupby([*KEYS, "dimension"])[["per_coordinate"]].median().reset_index()
+    return needs.sizes(rows)
 
 
 def _violated(rows: pd.DataFrame) -> float:
-    return float(rows["published_violated"].astype(float).mean())
-
-
-def _decades(rows: pd.DataFrame) -> float:
-    rows = rows[(rows["published"] > 0) & rows["fgsm_l2"].gt(0)]
-    return float(np.median(np.log10(rows["fgsm_l2"] / rows["published"])))
+    return float(rows["published_violated"].mean())
 
 
 CLAIMS = (
@@ -42,8 +56,8 @@ CLAIMS = (
         "bound_histograms",
         TABLES,
         "share of images with a verified adversarial below the published bound",
-        0, 0,
-        _attacked, _violated,
+        -math.inf, 0,
+        _violations, _violated, range_source="paper", universal=True,
     ),
     Claim(
         "published_bound_holds_for_one_convolution",
@@ -52,8 +66,8 @@ CLAIMS = (
         "counter_example",
         TABLES,
         "share of images with a verified adversarial below the published bound",
-        0, 0,
-        _attacked, _violated,
+        -math.inf, 0,
+        _violations, _violated, range_source="paper", universal=True,
     ),
     Claim(
         "published_bound_is_far_below_attacks",
@@ -62,8 +76,8 @@ CLAIMS = (
         "bound_histograms",
         TABLES,
         "median log10 of the norm that FGSM finds over the published bound",
-        2, np.inf,
-        _attacked, _decades,
+        2, math.inf,
+        _decades, lambda rows: float(rows["decades"].mean()),
     ),
     Claim(
         "certified_radius_shrinks_with_dimension",
@@ -74,6 +88,5 @@ CLAIMS = (
         "exponent in d of the certified l2 radius over sqrt(d)",
         -0.65, -0.35,
         _certified, lambda rows: exponent(rows, "per_coordinate"),
-        strata=("dimension",),
     ),
 )  # fmt: skip

@@ -7,65 +7,84 @@ import math
 import numpy as np
 import pandas as pd
 
+from advdim.claims import needs
 from advdim.claims.base import Claim, Select, Tables
+from advdim.claims.intervals import Estimate
 from advdim.claims.rows import last_epochs, undefended
 from advdim.claims.statistics import (
+    differences,
     exponent,
     linearity,
-    rank_correlation,
+    slope,
     slope_in_root_dimension,
 )
 
 FIGURE = "input_dimension"
-SIZES = ("dimension",)
-NETWORK_EPOCHS = ("seed", "epoch")
+# Strengths between which the growth is said to break, and the exponent from which on it is broken.
+WEAK, STRONG, BROKEN = 0.0002, 0.0013, 0.1
 
 
-def _undefended_epochs(tables: Tables, experiment: str) -> pd.DataFrame:
-    return undefended(last_epochs(tables, experiment))
+def _undefended(tables: Tables, experiment: str) -> pd.DataFrame:
+    return needs.sizes(undefended(last_epochs(tables, experiment)))
 
 
-def _strongest_epochs(tables: Tables, experiment: str) -> pd.DataFrame:
+def _attacked(tables: Tables, experiment: str) -> pd.DataFrame:
+    return needs.some_change(_undefended(tables, experiment))
+
+
+def _at_three_sizes(tables: Tables, experiment: str) -> pd.DataFrame:
+    return needs.sizes(undefended(last_epochs(tables, experiment)), 3)
+
+
+def _by_strength(tables: Tables, experiment: str) -> pd.DataFrame:
+    return needs.strengths(needs.sizes(last_epochs(tables, experiment)), 3)
+
+
+def _strongest(tables: Tables, experiment: str) -> pd.DataFrame:
+    rows = needs.strengths(needs.sizes(last_epochs(tables, experiment)), 2)
+    return rows[rows["epsilon"] == rows["epsilon"].max()]
+
+
+def _none_and_strongest(tables: Tables, experiment: str) -> pd.DataFrame:
+    rows = needs.strengths(last_epochs(tables, experiment), 2)
+    return rows[rows["epsilon"].isin([0, rows["epsilon"].max()])]
+
+
+def _about_the_break(tables: Tables, experiment: str) -> pd.DataFrame:
+    rows = needs.sizes(last_epochs(tables, experiment))
+    weak = rows.loc[rows["epsilon"].between(0, WEAK, inclusive="right"), "epsilon"]
+    strong = rows.loc[rows["epsilon"] >= STRONG, "epsilon"]
+    if not rows.empty and (weak.empty or strong.empty):
+        raise needs.Undecidable(f"it takes a strength up to {WEAK:g} and one from {STRONG:g} on")
+    return rows[rows["epsilon"].isin([weak.max(), strong.min()])]
+
+
+def _with_lemma_2(tables: Tables, experiment: str) -> pd.DataFrame:
     rows = last_epochs(tables, experiment)
-    strongest = rows["epsilon"].max()
-    return rows[rows["epsilon"] == strongest] if strongest > 0 else rows.iloc[:0]
+    ratio = rows["damage"] / rows["attack_epsilon"] / rows["grad_l1"]
+    return rows.assign(ratio=ratio.replace([np.inf, -np.inf], np.nan))
 
 
-def _slopes(rows: pd.DataFrame) -> float:
-    """Return the rank correlation of the slope in sqrt(d) with the strength."""
-    slopes = {
-        epsilon: slope_in_root_dimension(group, "grad_l1_untied")
-        for epsilon, group in rows.groupby("epsilon")
-    }
-    series = pd.Series(slopes)
-    return rank_correlation(pd.Series(series.index), series.reset_index(drop=True))
+def _trend_of_slopes(rows: pd.DataFrame) -> float:
+    """Return the mean change, per step of strength, of the slope in sqrt(d) (least squares)."""
+    slopes = [
+        slope_in_root_dimension(of_strength, "grad_l1_untied")
+        for _, of_strength in rows.groupby("epsilon")
+    ]
+    return slope(np.arange(len(slopes)), np.array(slopes))
 
 
-def _breaking_strength(rows: pd.DataFrame) -> float:
-    """Return the smallest strength at which the exponent in d is below .1."""
-    for epsilon, group in rows.groupby("epsilon"):
-        found = exponent(group, "grad_l1_untied")
-        if math.isfinite(found) and found < 0.1:
-            return float(epsilon)  # type: ignore[arg-type]
-    return math.nan
-
-
-def _accuracy_range(rows: pd.DataFrame) -> float:
-    """Return the largest difference of median accuracies between sizes."""
-    medians = rows.groupby("dimension")["accuracy"].median()
-    return float(medians.max() - medians.min()) if len(medians) > 1 else math.nan
+def _break_margin(rows: pd.DataFrame) -> dict[str, float]:
+    """Return by how much the exponent is above the broken one before, and below it after."""
+    before, after = (exponent(group, "grad_l1_untied") for _, group in rows.groupby("epsilon"))
+    weak, strong = sorted(rows["epsilon"].unique())
+    return {f"strength {weak:g}": before - BROKEN, f"strength {strong:g}": BROKEN - after}
 
 
 def _accuracy_fall(rows: pd.DataFrame) -> float:
     """Return the accuracy at the largest strength less that without a method."""
-    medians = rows.groupby("epsilon")["accuracy"].median()
-    return float(medians.iloc[-1] - medians.iloc[0]) if len(medians) > 1 else math.nan
-
-
-def _lemma_2(rows: pd.DataFrame) -> float:
-    """Return the median of damage / epsilon over the l1-norm of the gradient at the image."""
-    ratio = rows["damage"] / rows["attack_epsilon"] / rows["grad_l1"]
-    return float(ratio.replace([np.inf, -np.inf], np.nan).median())
+    means = rows.groupby("epsilon")["accuracy"].mean()
+    return float(means.iloc[-1] - means.iloc[0]) if len(means) > 1 else math.nan
 
 
 def _claim(
@@ -76,15 +95,14 @@ def _claim(
     low: float,
     high: float,
     select: Select,
-    estimate: object,
-    tables: tuple[str, ...] = ("cells", "epochs"),
-    units: tuple[str, ...] = NETWORK_EPOCHS,
-    strata: tuple[str, ...] = SIZES,
+    estimate: Estimate,
+    extreme: str = "",
+    range_source: str = "ours",
+    correlation: bool = False,
 ) -> Claim:
     return Claim(
-        name, sentence, f"ICML 2019, {source}", FIGURE, tables, statistic, low, high, select,
-        estimate,  # type: ignore[arg-type]
-        units, strata,
+        name, sentence, f"ICML 2019, {source}", FIGURE, ("cells", "epochs"), statistic, low, high,
+        select, estimate, extreme, range_source, correlation=correlation,
     )  # fmt: skip
 
 
@@ -95,7 +113,7 @@ CLAIMS = (
         "Section 4.2, Figure 2b (ties broken)",
         "exponent of the gradient norm, ties broken, in d",
         0.35, 0.65,
-        _undefended_epochs, lambda rows: exponent(rows, "grad_l1_untied"),
+        _undefended, lambda rows: exponent(rows, "grad_l1_untied"),
     ),
     _claim(
         "gradients_grow_after_training_at_the_image",
@@ -103,15 +121,15 @@ CLAIMS = (
         "Section 4.2, Figure 2b (as the authors measured it)",
         "exponent of the gradient norm at the image in d",
         0.35, 0.65,
-        _undefended_epochs, lambda rows: exponent(rows, "grad_l1"),
+        _undefended, lambda rows: exponent(rows, "grad_l1"),
     ),
     _claim(
         "growth_is_linear_in_root_dimension",
         "The growth is linear in sqrt(d).",
         "Section 4.2, Figure 2b",
-        "R squared of a line in sqrt(d) through the gradient norms, ties broken",
-        0.9, 1,
-        _undefended_epochs, lambda rows: linearity(rows, "grad_l1_untied"),
+        "correlation of the gradient norms, ties broken, with sqrt(d) over the sizes",
+        0.95, math.inf,
+        _at_three_sizes, lambda rows: linearity(rows, "grad_l1_untied"), correlation=True,
     ),
     _claim(
         "vulnerability_grows_after_training",
@@ -119,7 +137,7 @@ CLAIMS = (
         "Section 4.2, Figure 2a",
         "exponent of the vulnerability in d",
         0.25, 0.65,
-        _undefended_epochs, lambda rows: exponent(rows, "vulnerability"),
+        _attacked, lambda rows: exponent(rows, "vulnerability"),
     ),
     _claim(
         "damage_grows_after_training",
@@ -127,15 +145,15 @@ CLAIMS = (
         "Corollary 6, Figure 2a",
         "exponent of the damage in d",
         0.35, 0.65,
-        _undefended_epochs, lambda rows: exponent(rows, "damage"),
+        _undefended, lambda rows: exponent(rows, "damage"),
     ),
     _claim(
         "slope_falls_with_strength",
         "The stronger PGD is, the smaller the slope of the gradient norm in sqrt(d).",
         "Section 4.2, Figure 2b",
-        "rank correlation of the slope with the strength",
-        -1, -0.8,
-        last_epochs, _slopes, strata=("dimension", "epsilon"),
+        "mean change of that slope from one strength to the next",
+        -math.inf, 0,
+        _by_strength, _trend_of_slopes, range_source="paper",
     ),
     _claim(
         "strong_training_breaks_the_growth",
@@ -143,38 +161,40 @@ CLAIMS = (
         "Section 4.2, Figure 2b",
         "exponent of the gradient norm, ties broken, in d at the largest strength",
         -math.inf, 0.15,
-        _strongest_epochs, lambda rows: exponent(rows, "grad_l1_untied"),
+        _strongest, lambda rows: exponent(rows, "grad_l1_untied"),
     ),
     _claim(
         "growth_breaks_near_0005",
         "The dependence on the dimension breaks near a PGD strength of .0005.",
         "Section 4.2, Figure 2",
-        "smallest strength at which the exponent in d is below .1",
-        0.0002, 0.0013,
-        last_epochs, _breaking_strength, strata=("dimension", "epsilon"),
+        f"exponent in d beyond {BROKEN:g} at the last strength up to {WEAK:g}, and short of it at "
+        f"the first from {STRONG:g} on, whichever is less",
+        0, math.inf,
+        _about_the_break, _break_margin, "smallest",
     ),
     _claim(
         "accuracy_is_independent_of_dimension",
         "Without regularisation the accuracy does not depend on the dimension.",
         "Section 4.2, Figure 2c",
         "largest difference of accuracy between sizes",
-        0, 0.03,
-        _undefended_epochs, _accuracy_range,
+        -math.inf, 0.03,
+        _undefended,
+        lambda rows: differences(rows.groupby("dimension")["accuracy"].mean()), "largest",
     ),
     _claim(
         "strong_training_costs_accuracy",
         "Beyond a plateau, the accuracy falls with PGD's strength.",
         "Section 4.2, Figure 2c",
         "accuracy at the largest strength less that without a method",
-        -1, -0.01,
-        last_epochs, _accuracy_fall, strata=("dimension", "epsilon"),
+        -math.inf, 0,
+        _none_and_strongest, _accuracy_fall, range_source="paper",
     ),
     _claim(
         "damage_is_first_order",
         "The damage over epsilon equals the dual norm of the gradient.",
         "Lemma 2",
-        "median of damage / epsilon over the l1-norm of the gradient at the image",
+        "mean of damage / epsilon over the l1-norm of the gradient at the image",
         0.85, 1.15,
-        last_epochs, _lemma_2, strata=("dimension", "epsilon"),
+        _with_lemma_2, lambda rows: float(rows["ratio"].mean()),
     ),
 )  # fmt: skip

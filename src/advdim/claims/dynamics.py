@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pandas as pd
 
+from advdim.claims import needs
 from advdim.claims.base import Claim, Select, Tables
+from advdim.claims.intervals import Estimate
 from advdim.claims.rows import KEYS, epochs, last_epochs, undefended
 from advdim.claims.statistics import exponent, rank_correlation
 
 
 def _overfitting(tables: Tables, experiment: str) -> pd.DataFrame:
-    """Return, per undefended cell, how measures at its lowest test loss differ from the last.
-
-    Cells whose test loss is lowest in the last epoch say nothing on what comes after.
-    """
-    rows = undefended(epochs(tables, experiment))
+    """Return, per undefended network, how measures at its lowest test loss differ from the last."""
+    rows = undefended(epochs(tables, experiment)).sort_values("epoch")
     rows = rows[(rows["split"] == "test") & (rows["epoch"] >= 0)]
-    found = []
-    for identity, group in rows.groupby(KEYS):
-        group = group.sort_values("epoch")
-        best, last = group.iloc[int(group["loss"].argmin())], group.iloc[-1]
-        later = last["epoch"] > best["epoch"]
-        found.append(
-            {
-                **dict(zip(KEYS, identity, strict=True)),
-                "loss_rise": last["loss"] - best["loss"],
-                "error_change": best["accuracy"] - last["accuracy"] if later else math.nan,
-                "early_share": best["vulnerability"] / last["vulnerability"]
-                if later and last["vulnerability"] > 0
-                else math.nan,
-            }
-        )
-    return pd.DataFrame(found)
+    best = rows.loc[rows.groupby(KEYS)["loss"].idxmin()].set_index(KEYS)
+    last = rows.drop_duplicates(KEYS, keep="last").set_index(KEYS).loc[best.index]
+    return pd.DataFrame(
+        {
+            "later": last["epoch"] > best["epoch"],
+            "loss_rise": last["loss"] - best["loss"],
+            "error_change": best["accuracy"] - last["accuracy"],
+            "early_share": best["vulnerability"] / last["vulnerability"],
+            "vulnerability": last["vulnerability"],
+        }
+    ).reset_index()
+
+
+def _overfitted(tables: Tables, experiment: str) -> pd.DataFrame:
+    """Return those networks whose lowest loss has epochs after it."""
+    rows = _overfitting(tables, experiment)
+    if len(rows) and not rows["later"].any():
+        raise needs.Undecidable("the test loss of every network is lowest in the last epoch")
+    return rows[rows["later"]]
+
+
+def _stopped(tables: Tables, experiment: str) -> pd.DataFrame:
+    rows = needs.some_change(_overfitted(tables, experiment))
+    return rows[rows["vulnerability"] > 0]
 
 
 def _gaps(tables: Tables, experiment: str) -> pd.DataFrame:
@@ -49,40 +55,47 @@ def _gaps(tables: Tables, experiment: str) -> pd.DataFrame:
     return wide.assign(gap=wide["test"] - wide["train"], ratio=wide["test"] / wide["train"])
 
 
-def _median_correlation(rows: pd.DataFrame, first: str, second: str) -> float:
-    """Return the median, over networks, of the rank correlation of two columns over epochs."""
-    found = [
-        rank_correlation(group[first], group[second]) for _, group in rows.groupby(["size", "seed"])
-    ]
-    known = [value for value in found if math.isfinite(value)]
-    return float(np.median(known)) if known else math.nan
+def _gaps_by_size(tables: Tables, experiment: str) -> pd.DataFrame:
+    return needs.sizes(_gaps(tables, experiment))
 
 
-def _undefended_curve(tables: Tables, experiment: str) -> pd.DataFrame:
-    return _curves(tables, experiment, "test")
+def _correlations(first: str, second: str, split: str = "test") -> Select:
+    """Return a selection of undefended networks with the rank correlation over their epochs."""
 
+    def select(tables: Tables, experiment: str) -> pd.DataFrame:
+        rows = undefended(epochs(tables, experiment))
+        rows = rows[(rows["split"] == split) & (rows["epoch"] >= 0)]
+        rows = rows.assign(accuracy_damage=rows["accuracy"] - rows["adversarial_accuracy"])
+        if len(rows) and rows["epoch"].nunique() < 3:
+            raise needs.Undecidable("it takes three measured epochs")
+        found = [
+            (*identity, rank_correlation(group[first], group[second]))
+            for identity, group in rows.groupby(KEYS)
+        ]
+        return pd.DataFrame(found, columns=[*KEYS, "correlation"]).dropna()
 
-def _train_curve(tables: Tables, experiment: str) -> pd.DataFrame:
-    return _curves(tables, experiment, "train")
-
-
-def _curves(tables: Tables, experiment: str, split: str) -> pd.DataFrame:
-    """Return the epochs of usual training, with what the attack takes from the accuracy."""
-    rows = undefended(epochs(tables, experiment))
-    rows = rows[(rows["split"] == split) & (rows["epoch"] >= 0)]
-    return rows.assign(accuracy_damage=rows["accuracy"] - rows["adversarial_accuracy"])
+    return select
 
 
 def _norm_ratios(tables: Tables, experiment: str) -> pd.DataFrame:
-    rows = last_epochs(tables, experiment)
+    rows = needs.sizes(last_epochs(tables, experiment))
     return rows.assign(ratio=rows["grad_l1_untied"] / rows["grad_l2_untied"])
 
 
-def _advantage_of_the_original(rows: pd.DataFrame) -> float:
-    """Return by how much the largest size's best adversarial accuracy exceeds the others'."""
-    medians = rows.groupby(["dimension", "epsilon"])["adversarial_accuracy"].median()
-    best = medians.groupby("dimension").max()
-    return float(best.iloc[-1] - best.iloc[:-1].max()) if len(best) > 1 else math.nan
+def _robustly_trained(tables: Tables, experiment: str) -> pd.DataFrame:
+    rows = needs.strengths(needs.sizes(last_epochs(tables, experiment)), 2)
+    return rows[rows["epsilon"] > 0]
+
+
+def _advantage_of_the_original(rows: pd.DataFrame) -> dict[str, float]:
+    """Return by how much the largest size's adversarial accuracy exceeds each other size's."""
+    means = rows.groupby("dimension")["adversarial_accuracy"].mean()
+    *others, largest = means.index
+    return {f"{size} inputs": float(means[largest] - means[size]) for size in others}
+
+
+def _mean(column: str) -> Estimate:
+    return lambda rows: float(rows[column].mean())
 
 
 def _claim(
@@ -94,15 +107,13 @@ def _claim(
     low: float,
     high: float,
     select: Select,
-    estimate: object,
-    units: tuple[str, ...] = ("seed", "epoch"),
-    strata: tuple[str, ...] = ("dimension",),
+    estimate: Estimate,
+    extreme: str = "",
+    range_source: str = "ours",
 ) -> Claim:
     return Claim(
         name, sentence, f"ICML 2019, {source}", figure, ("cells", "epochs"), statistic, low, high,
-        select,
-        estimate,  # type: ignore[arg-type]
-        units, strata,
+        select, estimate, extreme, range_source,
     )  # fmt: skip
 
 
@@ -121,9 +132,9 @@ CLAIMS = (
         "training_curves",
         "Over the epochs the damage follows the test cross-entropy.",
         "Appendix, Figure 8",
-        "median over networks of the rank correlation of damage and test loss over epochs",
-        0.5, 1,
-        _undefended_curve, lambda rows: _median_correlation(rows, "damage", "loss"),
+        "mean over networks of the rank correlation of damage and test loss over epochs",
+        0.5, math.inf,
+        _correlations("damage", "loss"), _mean("correlation"),
     ),
     _claim(
         "loss_rises_again",
@@ -132,7 +143,7 @@ CLAIMS = (
         "Appendix, Figure 8c",
         "rise of the test loss from its minimum to the last epoch, in nats",
         0.01, math.inf,
-        _overfitting, lambda rows: float(rows["loss_rise"].median()), units=(), strata=(),
+        _overfitting, _mean("loss_rise"),
     ),
     _claim(
         "error_keeps_falling",
@@ -140,8 +151,8 @@ CLAIMS = (
         "The test error keeps falling where the cross-entropy rises.",
         "Appendix, Figure 8a",
         "change of the test error from the minimum of the test loss to the last epoch",
-        -1, 0,
-        _overfitting, lambda rows: float(rows["error_change"].median()), units=(), strata=(),
+        -math.inf, 0,
+        _overfitted, _mean("error_change"), range_source="paper",
     ),
     _claim(
         "early_stopping_defends",
@@ -149,17 +160,17 @@ CLAIMS = (
         "Stopping at the lowest test cross-entropy lowers the vulnerability.",
         "Appendix, Figure 10",
         "vulnerability at the lowest test loss over that of the last epoch",
-        0, 0.95,
-        _overfitting, lambda rows: float(rows["early_share"].median()), units=(), strata=(),
+        -math.inf, 1,
+        _stopped, _mean("early_share"), range_source="paper",
     ),
     _claim(
         "test_gradients_exceed_train",
         "train_test_gradients",
         "After training, gradients are larger on test images than on training images.",
         "Appendix, Figure 12",
-        "median ratio of test and train gradient norms, ties broken",
+        "mean ratio of test and train gradient norms, ties broken",
         1.05, math.inf,
-        _gaps, lambda rows: float(rows["ratio"].median()) if len(rows) else math.nan,
+        _gaps, _mean("ratio"),
     ),
     _claim(
         "gap_grows_with_dimension",
@@ -168,42 +179,43 @@ CLAIMS = (
         "Appendix, Figure 12",
         "exponent of the gap in d",
         0.35, 0.65,
-        _gaps, lambda rows: exponent(rows, "gap"),
+        _gaps_by_size, lambda rows: exponent(rows, "gap"),
     ),
     _claim(
         "original_beats_downsampled",
         "downsampling",
         "PGD training on the original images beats PGD training on downsampled versions.",
         "Appendix, Figure 13",
-        "best adversarial accuracy over strengths at the largest size, less that of the others",
-        0, 1,
-        last_epochs, _advantage_of_the_original, strata=("dimension", "epsilon"),
+        "adversarial accuracy, mean over PGD's strengths, at the largest size less that at another",
+        0, math.inf,
+        _robustly_trained, _advantage_of_the_original, "smallest", "paper",
     ),
     _claim(
         "loss_and_accuracy_damage_differ",
         "loss_and_accuracy_damage",
         "The damage to the loss and the damage to the accuracy are not equivalent.",
         "Appendix, Figure 9b",
-        "median over networks of their rank correlation over epochs",
-        -1, 0.9,
-        _undefended_curve, lambda rows: _median_correlation(rows, "damage", "accuracy_damage"),
+        "mean over networks of their rank correlation over epochs",
+        -math.inf, 0.9,
+        _correlations("damage", "accuracy_damage"), _mean("correlation"),
     ),
     _claim(
         "test_gradients_rise",
         "train_test_gradients",
         "During usual training the gradients on test images grow.",
         "Appendix, Figure 12",
-        "median over networks of the rank correlation of gradient norm and epoch, test",
-        0.3, 1,
-        _undefended_curve, lambda rows: _median_correlation(rows, "grad_l1_untied", "epoch"),
+        "mean over networks of the rank correlation of gradient norm and epoch, test",
+        0, math.inf,
+        _correlations("grad_l1_untied", "epoch"), _mean("correlation"), range_source="paper",
     ),
     _claim(
         "train_gradients_fall",
         "train_test_gradients",
         "During usual training the gradients on training images shrink.",
         "Appendix, Figure 12",
-        "median over networks of the rank correlation of gradient norm and epoch, train",
-        -1, -0.3,
-        _train_curve, lambda rows: _median_correlation(rows, "grad_l1_untied", "epoch"),
+        "mean over networks of the rank correlation of gradient norm and epoch, train",
+        -math.inf, 0,
+        _correlations("grad_l1_untied", "epoch", "train"), _mean("correlation"),
+        range_source="paper",
     ),
 )  # fmt: skip

@@ -13,12 +13,13 @@ from advdim.claims import (
 )
 from advdim.claims.base import Claim
 
-CLAIMS: tuple[Claim, ...] = (
-    *initialisation.CLAIMS,
-    *regularisation.CLAIMS,
-    *dimension.CLAIMS,
-    *dynamics.CLAIMS,
-    *pooling.CLAIMS,
-    *attacks.CLAIMS,
-    *bounds.CLAIMS,
-)
+FAMILIES: dict[str, tuple[Claim, ...]] = {
+    "initialisation": initialisation.CLAIMS,
+    "regularisation": regularisation.CLAIMS,
+    "dimension": dimension.CLAIMS,
+    "dynamics": dynamics.CLAIMS,
+    "pooling": pooling.CLAIMS,
+    "attacks": attacks.CLAIMS,
+    "bounds": bounds.CLAIMS,
+}
+CLAIMS: tuple[Claim, ...] = tuple(claim for claims in FAMILIES.values() for claim in claims)

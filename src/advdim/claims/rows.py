@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from advdim.claims.base import Tables
-from advdim.sweep import IDENTITY
+from advdim.tables import CELL_KEYS
 
-KEYS = list(IDENTITY)
+KEYS = CELL_KEYS
+SETTINGS = ["dimension", "attack_epsilon", "dampening"]
 
 
 def cells(tables: Tables, experiment: str) -> pd.DataFrame:
@@ -24,9 +25,8 @@ def last_epochs(tables: Tables, experiment: str) -> pd.DataFrame:
 
 
 def epochs(tables: Tables, experiment: str) -> pd.DataFrame:
-    """Return all rows of the epochs of an experiment's finished cells, with the dimension."""
-    of_experiment = cells(tables, experiment)[[*KEYS, "dimension", "attack_epsilon"]]
-    return tables["epochs"].merge(of_experiment, on=KEYS)
+    """Return all rows of the epochs of an experiment's finished cells, with some settings."""
+    return tables["epochs"].merge(cells(tables, experiment)[[*KEYS, *SETTINGS]], on=KEYS)
 
 
 def undefended(rows: pd.DataFrame) -> pd.DataFrame:
@@ -34,16 +34,14 @@ def undefended(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["method"] == "none"]
 
 
-def with_every_method(rows: pd.DataFrame) -> pd.DataFrame:
-    """Repeat usual training, strength 0, as a point of every method's curve."""
-    plain = rows[rows["method"] == "none"]
-    methods = [name for name in rows["method"].unique() if name != "none"]
-    return pd.concat(
-        [rows[rows["method"] != "none"], *(plain.assign(method=name) for name in methods)]
-    )
+def curves(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the methods' curves, named in ``curve``: usual training, strength 0, is on each."""
+    plain, trained = undefended(rows), rows[rows["method"] != "none"]
+    named = [plain.assign(curve=name) for name in trained["method"].unique()]
+    return pd.concat([trained.assign(curve=trained["method"]), *named])
 
 
 def summaries(tables: Tables, experiment: str) -> pd.DataFrame:
     """Return the attack summaries of an experiment's cells, with their gradient norms."""
-    columns = [*KEYS, "grad_l1_median", "grad_l1_untied_median"]
+    columns = [*KEYS, "grad_l1_median"]
     return tables["attack_summaries"].merge(cells(tables, experiment)[columns], on=KEYS)

@@ -1,83 +1,124 @@
-"""The statistics that claims are made of; each is NaN where the data do not determine it."""
+"""The statistics that claims are made of; each is NaN where the data do not determine it.
+
+Rows are networks. Over the networks of a setting is averaged, so that
+``advdim.claims.intervals`` sees smooth functions; extremes are left to it, as named parts.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
 from scipy import stats
-from sklearn.isotonic import IsotonicRegression
+
+
+def slope(x: np.ndarray, y: np.ndarray) -> float:
+    """Return the least-squares slope of y against x, NaN where a y is."""
+    centred = x - x.mean()
+    return float(centred @ y / (centred @ centred))
 
 
 def exponent(rows: pd.DataFrame, value: str, base: str = "dimension") -> float:
-    """Return the slope of log value against log base, over the medians per base."""
-    medians = rows[rows[value] > 0].groupby(base)[value].median()
-    if len(medians) < 2:
+    """Return the slope of log value against log base, over the means per base."""
+    means = rows.groupby(base)[value].mean()
+    if len(means) < 2 or not (means > 0).all():
         return math.nan
-    x, y = np.log(medians.index.to_numpy(float)), np.log(medians.to_numpy(float))
-    return float(np.polyfit(x, y, 1)[0])
-
-
-def linearity(rows: pd.DataFrame, value: str) -> float:
-    """Return the share of variance (R squared) that a line in sqrt(d) explains, of the medians."""
-    medians = rows.groupby("dimension")[value].median()
-    if len(medians) < 3 or medians.std() == 0:
-        return math.nan
-    return float(np.corrcoef(np.sqrt(medians.index.to_numpy(float)), medians)[0, 1] ** 2)
+    return slope(np.log(means.index.to_numpy(float)), np.log(means.to_numpy(float)))
 
 
 def slope_in_root_dimension(rows: pd.DataFrame, value: str) -> float:
-    """Return the slope of the medians of value against sqrt(d)."""
-    medians = rows.groupby("dimension")[value].median()
-    if len(medians) < 2:
+    """Return the slope of the means of value against sqrt(d)."""
+    means = rows.groupby("dimension")[value].mean()
+    if len(means) < 2:
         return math.nan
-    return float(np.polyfit(np.sqrt(medians.index.to_numpy(float)), medians, 1)[0])
+    return slope(np.sqrt(means.index.to_numpy(float)), means.to_numpy(float))
+
+
+def linearity(rows: pd.DataFrame, value: str) -> float:
+    """Return the correlation with sqrt(d) of the means of value, at three sizes or more."""
+    means = rows.groupby("dimension")[value].mean()
+    return _correlation(np.sqrt(means.index.to_numpy(float)), means.to_numpy(float))
 
 
 def rank_correlation(x: pd.Series, y: pd.Series) -> float:
-    """Return Spearman's rank correlation."""
-    known = x.notna() & y.notna()
-    x, y = x[known], y[known]
-    if len(x) < 3 or x.nunique() < 2 or y.nunique() < 2:
-        return math.nan
-    return float(stats.spearmanr(x, y).statistic)
+    """Return Spearman's rank correlation, of the pairs that are known."""
+    first, second = _known(x, y)
+    return _correlation(stats.rankdata(first), stats.rankdata(second))
 
 
 def linear_correlation(x: pd.Series, y: pd.Series) -> float:
-    """Return Pearson's correlation."""
-    known = x.notna() & y.notna()
-    x, y = x[known], y[known]
-    if len(x) < 3 or x.nunique() < 2 or y.nunique() < 2:
-        return math.nan
-    return float(np.corrcoef(x, y)[0, 1])
+    """Return Pearson's correlation, of the pairs that are known."""
+    return _correlation(*_known(x, y))
 
 
-def curve_distance(rows: pd.DataFrame, first: str, second: str, value: str) -> float:
-    """Return the mean absolute log-ratio of two methods' values at equal strength.
-
-    0 where the curves coincide, .1 where they are about 10 % apart.
-    """
-    table = rows.pivot_table(index="epsilon", columns="method", values=value, aggfunc="median")
-    if not {first, second} <= set(table.columns):
-        return math.nan
-    both = table[(table[first] > 0) & (table[second] > 0)]
-    if both.empty:
-        return math.nan
-    return float(np.abs(np.log(both[first] / both[second])).mean())
+def log_ratios(rows: pd.DataFrame, first: str, second: str, value: str) -> dict[str, float]:
+    """Return, per strength that both have, the log-ratio of two methods' mean values."""
+    means = rows.groupby(["method", "epsilon"])[value].mean()
+    if not {first, second} <= set(means.index.get_level_values("method")):
+        return {}
+    ratios = np.log(means[first] / means[second]).dropna()
+    return {f"strength {strength:g}": float(ratio) for strength, ratio in ratios.items()}
 
 
-def isotonic_residuals(x: np.ndarray, y: np.ndarray, increasing: bool = True) -> np.ndarray:
-    """Return what a monotone function of x leaves of y."""
-    fit = IsotonicRegression(increasing=increasing, out_of_bounds="clip").fit(x, y)
-    return np.asarray(y - fit.predict(x))
+def either_sign(parts: Mapping[str, float]) -> dict[str, float]:
+    """Return each part and its negative: the largest of all is the largest magnitude."""
+    return {**parts, **{f"{name}, downwards": -part for name, part in parts.items()}}
+
+
+def differences(means: pd.Series) -> dict[str, float]:
+    """Return all differences of two means: the largest is their range."""
+    return {f"{a} against {b}": float(means[a] - means[b]) for a, b in permutations(means.index, 2)}
 
 
 def share_of_group(rows: pd.DataFrame, x: str, y: str, group: str) -> float:
-    """Return the share of y's variance that the group explains beyond a monotone function of x."""
+    """Return the share of y's variance that the group explains beyond a cubic in x.
+
+    NaN for fewer than two groups, or where the rows do not determine the coefficients.
+    """
     rows = rows[[x, y, group]].dropna()
-    if rows[group].nunique() < 2 or len(rows) < 6 or rows[y].std() == 0:
+    groups, names = pd.factorize(rows[group])
+    values = rows[y].to_numpy(float)
+    if len(names) < 2 or len(rows) < len(names) + 4 or np.ptp(values) == 0:
         return math.nan
-    residuals = pd.Series(isotonic_residuals(rows[x].to_numpy(), rows[y].to_numpy()))
-    means = residuals.groupby(rows[group].to_numpy()).transform("mean")
-    return float((means**2).sum() / ((rows[y] - rows[y].mean()) ** 2).sum())
+    cubic = _cubic(rows[x].to_numpy(float))
+    members = np.eye(len(names))[groups][:, 1:]
+    _, without = _least_squares(cubic, values)
+    _, within = _least_squares(np.hstack([cubic, members]), values)
+    return (without - within) / float(np.sum((values - values.mean()) ** 2))
+
+
+def effect_of_group(x: pd.Series, y: pd.Series, member: pd.Series) -> float:
+    """Return how much larger y is in the group than elsewhere, at equal x, by a cubic in x."""
+    known = (x.notna() & y.notna()).to_numpy()
+    inside = member.to_numpy(float)[known]
+    if len(inside) < 5 or np.ptp(inside) == 0:
+        return math.nan
+    design = np.column_stack([inside, _cubic(x.to_numpy(float)[known])])
+    return float(_least_squares(design, y.to_numpy(float)[known])[0][0])
+
+
+def _cubic(x: np.ndarray) -> np.ndarray:
+    scaled = 2 * (x - x.min()) / (np.ptp(x) or 1) - 1
+    return np.polynomial.legendre.legvander(scaled, 3)
+
+
+def _least_squares(design: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
+    coefficients = np.linalg.lstsq(design, y, rcond=None)[0]
+    return coefficients, float(np.sum((y - design @ coefficients) ** 2))
+
+
+def _known(x: pd.Series, y: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    first, second = x.to_numpy(float), y.to_numpy(float)
+    known = ~(np.isnan(first) | np.isnan(second))
+    return first[known], second[known]
+
+
+def _correlation(x: np.ndarray, y: np.ndarray) -> float:
+    if len(x) < 3:
+        return math.nan
+    x, y = x - x.mean(), y - y.mean()
+    scale = math.sqrt(float(x @ x) * float(y @ y))
+    return float(x @ y) / scale if scale > 0 else math.nan

@@ -11,6 +11,11 @@ from advdim.config.base import Settings
 Scheme = Literal["he", "glorot", "orthogonal"]
 
 
+def beyond_he(scheme: str) -> str | None:
+    """Return what breaks hypothesis H3 of ICML 2019, weights of variance 2/(in-degree), or None."""
+    return None if scheme == "he" else f"{scheme} initialisation"
+
+
 class _Described(Settings):
     """What the networks of this module share."""
 
@@ -23,6 +28,10 @@ class FullyConnected(_Described):
     kind: Literal["fully_connected"]
     layers: PositiveInt = Field(3, description="hidden layers")
     width: PositiveInt = 256
+
+    def beyond_theorems(self, size: int) -> str | None:
+        """Return the scheme of the weights if it is not He's (H3)."""
+        return beyond_he(self.initialisation)
 
     def misfit(self, size: int) -> str | None:
         """Return None: every size fits."""
@@ -37,6 +46,10 @@ class Residual(_Described):
     blocks: PositiveInt = Field(1, description="blocks per stage")
     batch_norm: bool = True
     head: Literal["global_average", "global_max"] = "global_average"
+
+    def beyond_theorems(self, size: int) -> str | None:
+        """Return the shortcuts, which do not satisfy H3 (ICML 2019, Section 3.2, remarks)."""
+        return "residual connections"
 
     def dampening(self, size: int) -> float:
         """Return one over the edge of the map that the head averages; later stages halve it."""
@@ -55,6 +68,10 @@ class _Patched(_Described):
     patches: PositiveInt = Field(8, description="patches per side, whatever the size")
     layers: PositiveInt = 2
     width: PositiveInt = 64
+
+    def beyond_theorems(self, size: int) -> str | None:
+        """Return the first of what they have that breaks (H)."""
+        return "residual connections"
 
     def dampening(self, size: int) -> float:
         """Return one over the root of the number of tokens, which are averaged."""

@@ -50,6 +50,10 @@ class LenetNetwork(Network):
             return str(misfit)
         return None
 
+    def beyond_theorems(self, size: int) -> str | None:
+        """Return the scheme of the weights: their variance is 1/fan_in (against H3)."""
+        return "initialisation of variance 1/fan_in"
+
     def counts(self, inputs: int, size: int, classes: int = 10) -> tuple[float, float]:
         """Return the multiply-adds and the activations of one image with ``inputs`` channels."""
         multiply_adds = activations = 0.0

@@ -14,6 +14,7 @@ from advdim.config.architectures import (
     Residual,
     Scheme,
     VisionTransformer,
+    beyond_he,
 )
 from advdim.config.lenet import LenetNetwork
 from advdim.config.network_base import Network
@@ -102,6 +103,33 @@ class ConvolutionalNetwork(Network):
         pools = len(self.pool_after) if self.pool == "average" else 0
         head = self.final_edge(size) if self.head == "global_average" else 1
         return 0.5**pools / head
+
+    def beyond_theorems(self, size: int) -> str | None:
+        """Return the first thing that is no convolution, dense layer, ReLU, or breaks (H) or (S).
+
+        (S) is taken to hold as the paper has it: with periodic or mirror padding, and strides that
+        divide their maps.
+        """
+        found = {
+            "batch norm": self.batch_norm,
+            f"{self.pool} pools": self.pool in {"max", "average"},
+            "strided pools without ReLU before them": self.pool == "strided",
+            "a global maximum": self.head == "global_max",
+            "a global average": self.head == "global_average",
+            "padding with zeros": self.padding == "zeros",
+            "strides that do not divide their maps": not self._strides_divide(size),
+            "strides with dilation, which pass pixels over": self.dilation_at(size) > 1
+            and max(self.layer_strides()) > 1,
+        }
+        reasons = [reason for reason, applies in found.items() if applies]
+        return beyond_he(self.initialisation) or next(iter(reasons), None)
+
+    def _strides_divide(self, size: int) -> bool:
+        for stride in self.layer_strides():
+            if size % stride:
+                return False
+            size //= stride
+        return True
 
     def misfit(self, size: int) -> str | None:
         """Check that the dilation divides, that pads and pools fit, and that the head does."""

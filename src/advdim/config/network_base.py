@@ -34,6 +34,14 @@ class Network(Settings):
         """
         return 1.0
 
+    def beyond_theorems(self, size: int) -> str | None:
+        """Return what breaks the hypotheses of Theorems 4 and 5 at this size, or None.
+
+        These are (H), rectifiers behind all neurons and independent He weights, and (S), the same
+        degrees along the paths of all pixels (ICML 2019, Section 3.2).
+        """
+        return "not a succession of convolutions and dense layers"
+
     def architecture(self) -> str:
         """Return, as canonical JSON, what the network's function depends on."""
         return self.canonical(exclude={"training"})

@@ -43,7 +43,7 @@ def claims_section(rows: pd.DataFrame) -> str:
 </table>"""
     return f"""<section aria-labelledby="claims-heading">
 <h2 id="claims-heading">What the papers claim, and what this run shows</h2>
-<p>{len(judged)} judgements: {summary}. A claim holds where the 95 % bootstrap interval of its
+<p>{len(judged)} judgements: {summary}. A claim holds where the 95 % interval, over networks, of its
 statistic lies in the claimed range, fails where it lies outside, and is undecided
 otherwise.{rest if len(absent) else ""}</p>
 {searchable("claims", "Find claims", "gradient, Figure 2, fails ...", table)}
@@ -77,6 +77,6 @@ def _place(row: pd.Series) -> str:
     experiment, figure = html.escape(row["experiment"]), html.escape(row["figure"])
     if not experiment:
         return figure
-    units = f"draws of {int(row['count'])} units: {html.escape(row['unit'])}"
+    units = f"{int(row['count'])} networks, {int(row['networks'])} or more of a setting"
     link = f'<a href="#{figure_anchor(experiment, figure)}">{figure}</a>'
     return f"{link}<small>{experiment}; {units}</small>"

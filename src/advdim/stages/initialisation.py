@@ -59,6 +59,7 @@ def _rows(
                 "seed": seed,
                 "dimension": pixels.dimension,
                 "dampening": config.networks[network].dampening(pixels.size),
+                "beyond": config.networks[network].beyond_theorems(pixels.size),
                 "statistic": statistic,
                 "value": value,
             }

@@ -16,5 +16,11 @@ INITIALISATION_COLUMNS = (
         "_untied: ties of equal pixels broken by noise",
     ),
     Column("dampening", REAL, "", "predicted factor of the network's average pools; null: unknown"),
+    Column(
+        "beyond",
+        TEXT,
+        "",
+        "what puts the network beyond Theorems 4 and 5 of ICML 2019; null: it satisfies them",
+    ),
     Column("value", REAL, "per normalised unit", "mean over the test images measured"),
 )

@@ -1,0 +1,53 @@
+"""From rows to networks: what is drawn again when an experiment is, and what only one run shows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from advdim.claims.intervals import Estimate, Values, as_array
+from advdim.tables import CELL_KEYS
+
+# The papers' error bars.
+EPOCH_PERCENTILES = (10, 90)
+
+
+def over_epochs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the medians over epochs of each network, as ICML 2019, Section 4.2, has them."""
+    if "epoch" not in rows:
+        return rows
+    keys = [name for name in (*CELL_KEYS, "curve") if name in rows]
+    return rows.groupby(keys, as_index=False).median(numeric_only=True)
+
+
+def stratify(networks: pd.DataFrame) -> list[list[np.ndarray]]:
+    """Return, per setting (all of a cell's identity but its seed), each network's row numbers."""
+    setting = [name for name in CELL_KEYS if name in networks and name != "seed"]
+    owners = networks.groupby([*setting, "seed"], sort=False).ngroup().to_numpy()
+    strata = map(np.asarray, networks.groupby(setting, sort=False).indices.values())
+    return [[rows[owners[rows] == owner] for owner in np.unique(owners[rows])] for rows in strata]
+
+
+def combined(parts: Values, extreme: str) -> float:
+    """Return the statistic: the extreme part where there are several."""
+    values = as_array(parts)
+    if not len(values):
+        return math.nan
+    return float(np.min(values) if extreme == "smallest" else np.max(values))
+
+
+def epoch_spread(rows: pd.DataFrame, estimate: Estimate, extreme: str) -> tuple[float, float]:
+    """Return the 10th and 90th percentile of the statistic over the epochs of the rows, or NaN.
+
+    It says how much one run's training fluctuates, nothing on what another run would give.
+    """
+    if "epoch" not in rows:
+        return math.nan, math.nan
+    values = [combined(estimate(of_epoch), extreme) for _, of_epoch in rows.groupby("epoch")]
+    known = [value for value in values if math.isfinite(value)]
+    if len(known) < 2:
+        return math.nan, math.nan
+    low, high = np.percentile(known, EPOCH_PERCENTILES)
+    return float(low), float(high)

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from advdim.claims import statistics
+
+
+def test_exponent_of_a_power_law():
+    rows = pd.DataFrame({"dimension": [10, 100, 1000] * 2})
+    rows["value"] = 3.0 * rows["dimension"] ** -0.5
+    assert statistics.exponent(rows, "value") == pytest.approx(-0.5)
+    assert math.isnan(statistics.exponent(rows[:1], "value"))
+    assert math.isnan(statistics.exponent(rows.assign(value=0.0), "value"))
+
+
+def test_the_slope_is_that_of_least_squares():
+    random = np.random.default_rng(3)
+    x, y = random.normal(size=9), random.normal(size=9)
+    assert statistics.slope(x, y) == pytest.approx(np.polyfit(x, y, 1)[0])
+    assert math.isnan(statistics.slope(x, np.append(y[1:], math.nan)))
+
+
+def test_linearity_in_root_dimension():
+    rows = pd.DataFrame({"dimension": [1, 4, 9, 16], "value": [1.0, 2.0, 3.0, 4.0]})
+    assert statistics.linearity(rows, "value") == pytest.approx(1)
+    assert statistics.slope_in_root_dimension(rows, "value") == pytest.approx(1)
+    assert math.isnan(statistics.linearity(rows[:2], "value"))
+
+
+def test_correlations_are_those_of_scipy_on_what_is_known():
+    random = np.random.default_rng(0)
+    x, y = pd.Series(random.integers(0, 5, 30)).astype(float), pd.Series(random.normal(size=30))
+    assert statistics.rank_correlation(x, y) == pytest.approx(stats.spearmanr(x, y).statistic)
+    assert statistics.linear_correlation(x, y) == pytest.approx(stats.pearsonr(x, y).statistic)
+    y[3] = math.nan
+    known = y.notna()
+    assert statistics.rank_correlation(x, y) == pytest.approx(
+        stats.spearmanr(x[known], y[known]).statistic
+    )
+    assert math.isnan(statistics.rank_correlation(x[:2], y[:2]))
+    assert math.isnan(statistics.rank_correlation(x, x * 0))
+
+
+def test_log_ratios_per_strength_that_both_methods_have():
+    rows = pd.DataFrame(
+        {"epsilon": [1, 2, 3, 1, 2], "method": list("aaabb"), "g": [1.0, 1.0, 1.0, 2.0, 0.5]}
+    )
+    ratios = statistics.log_ratios(rows, "a", "b", "g")
+    assert ratios == pytest.approx({"strength 1": -math.log(2), "strength 2": math.log(2)})
+    assert statistics.log_ratios(rows, "a", "c", "g") == {}
+    assert max(statistics.either_sign({"a": -2.0, "b": 1.0}).values()) == 2
+
+
+def test_the_largest_difference_is_the_range():
+    found = statistics.differences(pd.Series({8: 0.5, 16: 0.7, 32: 0.6}))
+    assert len(found) == 6
+    assert max(found, key=lambda name: found[name]) == "16 against 8"
+    assert max(found.values()) == pytest.approx(0.2)
+
+
+def test_the_effect_of_a_group_at_equal_x():
+    x = pd.Series(np.tile(np.arange(10.0), 2))
+    member = pd.Series(np.repeat([False, True], 10))
+    found = statistics.effect_of_group(x, x**3 - 2 * x + 0.5 * member, member)
+    assert found == pytest.approx(0.5)
+    assert math.isnan(statistics.effect_of_group(x, x, member & False))
+
+
+def test_share_of_a_group_beyond_a_cubic():
+    x = np.tile(np.arange(20.0), 2)
+    group = np.repeat(["a", "b"], 20)
+    same = pd.DataFrame({"x": x, "y": x**2, "group": group})
+    assert statistics.share_of_group(same, "x", "y", "group") == pytest.approx(0, abs=1e-12)
+    shifted = same.assign(y=np.where(group == "a", 1.0, -1.0))
+    assert statistics.share_of_group(shifted, "x", "y", "group") == pytest.approx(1)
+    half = same.assign(y=x + np.where(group == "a", 1.0, -1.0))
+    expected = 1 / (half["y"].var(ddof=0))
+    assert statistics.share_of_group(half, "x", "y", "group") == pytest.approx(expected)
+    assert math.isnan(statistics.share_of_group(same[:20], "x", "y", "group"))
