@@ -9,8 +9,6 @@ from typing import Annotated, Any
 from pydantic import (
     BeforeValidator,
     Field,
-    NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     ValidationError,
     model_validator,
@@ -23,6 +21,7 @@ from advdim.config.data import TORCHVISION_NAMES, AnyDataset
 from advdim.config.explain import ConfigError, explain, nearest
 from advdim.config.initialisation import InitialisationExperiment
 from advdim.config.network import AnyNetwork
+from advdim.config.numbers import Edge, Seeds
 from advdim.config.problems import experiment_problems, initialisation_problems, merge
 from advdim.config.training import Method, Methods, Training
 
@@ -42,7 +41,7 @@ class Experiment(Settings):
         BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
         Field(min_length=1, description="a network, or several"),
     ]
-    sizes: list[PositiveInt] = Field(min_length=1, description="edges of the images in pixels")
+    sizes: list[Edge] = Field(min_length=1, description="edges of the images in pixels")
     methods: list[Method | str] = Field(
         ["pgd_linf"], min_length=1, description="training regularisers, each at every strength"
     )
@@ -50,14 +49,7 @@ class Experiment(Settings):
     epsilons_by_method: dict[Method | str, list[Epsilon]] = Field(
         {}, description="strengths of the methods that have a grid of their own"
     )
-    seeds: Annotated[
-        list[NonNegativeInt],
-        BeforeValidator(
-            lambda value: list(range(value)) if isinstance(value, int) else value,
-            json_schema_input_type=PositiveInt | list[NonNegativeInt],
-        ),
-        Field(min_length=1, description="seeds, or how many"),
-    ] = [0]
+    seeds: Seeds = [0]
     attacks: list[AttackName | str] = Field([], description="evaluation attacks on every cell")
     bounds: bool = Field(False, description="lower bounds on adversarial perturbations")
     figures: list[str] = Field([], description="figures drawn from this experiment alone")
@@ -78,8 +70,8 @@ class FigureSettings(Settings):
     """How every figure is drawn and saved."""
 
     formats: list[typing.Literal["pdf", "png", "svg"]] = Field(["pdf", "png"], min_length=1)
-    dpi: PositiveInt = 150
-    font_size: float = Field(9.0, gt=0)
+    dpi: int = Field(150, gt=0, le=2400)
+    font_size: float = Field(9.0, gt=0, le=100)
     spline_smoothing: float = Field(200.0, ge=0, description="of Figure 2d, s, in percent squared")
 
 
@@ -102,18 +94,24 @@ class Config(Settings):
     device: typing.Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto: the GPU where there is one"
     )
-    threads: PositiveInt = Field(1, description="processor threads of one cell's training")
+    threads: int = Field(1, gt=0, le=4096, description="processor threads of one cell's training")
     multiply_adds_per_second: float = Field(
-        1e10, gt=0, description="rate of one worker, from which a scheduler's time limits follow"
+        1e10,
+        ge=1e3,
+        le=1e18,
+        description="rate of one worker, from which a scheduler's time limits follow",
     )
     cells_per_job: PositiveInt | typing.Literal["auto"] = Field(
         "auto", description="short cells share a job; auto fills minutes_per_job"
     )
     minutes_per_job: float = Field(
-        2.0, gt=0, description="estimated minutes of a job that several cells share"
+        2.0, gt=0, le=1e6, description="estimated minutes of a job that several cells share"
     )
-    hang_minutes: PositiveFloat | None = Field(
-        60.0, description="a training without progress for so long is ended, then tried again"
+    hang_minutes: float | None = Field(
+        60.0,
+        gt=0,
+        le=1e6,
+        description="a training without progress for so long is ended, then tried again",
     )
     datasets: Annotated[dict[Name, AnyDataset], BeforeValidator(_default_torchvision_name)]
     networks: dict[Name, AnyNetwork]
