@@ -81,7 +81,7 @@ def _default_torchvision_name(datasets: object) -> object:
         return datasets
     filled = dict(datasets)
     for key, block in datasets.items():
-        known = TORCHVISION_NAMES.get(str(key).replace("_", "").lower())
+        known = TORCHVISION_NAMES.get(str(key).replace("_", "").replace("-", "").lower())
         if isinstance(block, dict) and block.get("source") == "torchvision" and known:
             filled[key] = {"name": known, **block}
     return filled
