@@ -34,7 +34,8 @@ def read_labels(found: Footer, column: str, names: list[str] | None) -> Any:
 
     kind = check_label_type(column, found)
     try:
-        labels = pq.read_table(found.path, columns=[column], partitioning=None)[column]
+        with pq.ParquetFile(found.path) as file:
+            labels = file.read(columns=[column])[column]
         labels = labels.cast(pa.int64() if kind == "integers" else pa.string()).combine_chunks()
     except (pa.ArrowException, OSError) as error:
         raise ParquetError(
