@@ -22,7 +22,12 @@ from advdim.config.explain import ConfigError, explain, nearest
 from advdim.config.initialisation import InitialisationExperiment
 from advdim.config.network import AnyNetwork
 from advdim.config.numbers import Edge, Seeds
-from advdim.config.problems import experiment_problems, initialisation_problems, merge
+from advdim.config.problems import (
+    experiment_problems,
+    initialisation_problems,
+    merge,
+    missing_data,
+)
 from advdim.config.training import Method, Methods, Training
 
 METHODS: tuple[Method, ...] = typing.get_args(Method)
@@ -146,6 +151,7 @@ class Config(Settings):
             for name in self.initialisation
             for problem in initialisation_problems(self, name)
         ]
+        problems += missing_data(self)
         problems += [
             f"Config key 'networks.{name}': {fault}."
             for name, network in self.networks.items()
