@@ -131,6 +131,28 @@ def test_photographs_without_a_class_are_told_the_layout(tmp_path):
     assert dataset.missing().endswith("have no class: the layout is SPLIT/CLASS/FILE")
 
 
+def test_a_folder_that_is_not_there_is_named_whenever_it_is_looked_for(tree, tmp_path):
+    dataset = tree(classes={"pet": ["a", "lily"]})
+    assert "classes.pet names 'lily'" in dataset.missing()
+    with pytest.raises(DataError, match=r"Folder '.*train/lily' cannot be read: No such file"):
+        open_source(dataset)
+    lost = dataset.model_copy(update={"train": "learn", "classes": {}})
+    assert lost.missing() == f"root {str(tmp_path)!r} has no folder 'learn'"
+    with pytest.raises(DataError, match=r"Folder '.*learn' cannot be read"):
+        open_source(lost)
+
+
+def test_hidden_lists_are_no_classes(tree, tmp_path):
+    dataset = tree(lists=tmp_path / "lists")
+    for split in ("train", "test"):
+        (tmp_path / "lists" / split).mkdir(parents=True)
+        (tmp_path / "lists" / split / "a.txt").write_text(f"# x\n{split}/a/0.png\n\n")
+        (tmp_path / "lists" / split / "._a.txt").write_bytes(b"\0\xff")
+    assert dataset.missing() is None
+    assert dataset.image_counts() == (1, 1)
+    assert len(dataset.files()) == 2
+
+
 def test_links_are_followed_and_loops_are_not(tree, tmp_path):
     paint(tmp_path / "elsewhere/1.png", 100)
     paint(tmp_path / "elsewhere/2.png", 101)

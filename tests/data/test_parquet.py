@@ -81,6 +81,12 @@ GOOD = {
         [1, 0] * 4,
         ["ant", "zebra"],
     ),
+    "text that is named": (
+        {"labels": ["zebra", "ant"] * 4, "names": ["zebra", "cow", "ant"]},
+        {"labels": ["ant", "zebra", "ant"]},
+        [0, 2] * 4,
+        ["zebra", "cow", "ant"],
+    ),
     "categories": (
         {"labels": pa.array(["b", "a"] * 4).dictionary_encode()},
         {"labels": pa.array(["a", "b", "a"]).dictionary_encode()},
@@ -248,6 +254,22 @@ def test_what_only_the_content_shows_is_refused_when_it_is_read(files, kind):
     train, test, sentence = LATE[kind]
     with pytest.raises(DataError, match=sentence):
         prepare(files(train, test), "mine", EDGE)
+
+
+CHEAP = """
+import sys
+from advdim.config.data import FolderDataset, ParquetDataset
+paths = {split: f"{sys.argv[1]}/{split}.parquet" for split in ("train", "test")}
+parquet = ParquetDataset(source="parquet", **paths)
+assert parquet.missing() is None and parquet.image_counts() == (8, 3)
+assert FolderDataset(source="folder", root=sys.argv[1]).missing()
+assert not {"torch", "PIL", "torchvision"} & set(sys.modules)
+"""
+
+
+def test_checking_imports_nothing_that_decodes(files, tmp_path):
+    files()
+    subprocess.run([sys.executable, "-c", CHEAP, str(tmp_path)], check=True)
 
 
 def test_shards_of_several_types_in_the_order_of_their_names(files, tmp_path):

@@ -14,6 +14,7 @@ from advdim.config.data.listing import (
     ListingError,
     class_folders,
     listed_paths,
+    lists_in,
     normalised,
     other_suffixes,
     photographs_below,
@@ -56,7 +57,7 @@ class FolderDataset(EncodedDataset):
     def members(self, split: Path) -> dict[str, list[Path]]:
         """Return each class's folders, or its list; raises ListingError."""
         if self.lists:
-            return {normalised(file.stem): [file] for file in sorted(split.glob("*.txt"))}
+            return {normalised(file.stem): [file] for file in lists_in(split)}
         found = class_folders(split)
         if not self.classes:
             return found
@@ -145,7 +146,7 @@ class FolderDataset(EncodedDataset):
         """Return the lists; photographs are too many for the dependency graph."""
         if not self.lists:
             return []
-        return [str(file) for split in self.splits for file in sorted(split.glob("*.txt"))]
+        return [str(file) for split in self.splits for file in lists_in(split)]
 
 
 def _some(names: Iterable[str]) -> str:

@@ -44,12 +44,13 @@ def photographs_below(folder: Path) -> list[str]:
     waiting, seen = [folder], set()
     while waiting:
         here = waiting.pop()
+        entries = list(_entries(here))
         status = here.stat()
         # A link may lead back to where it stands.
         if (status.st_dev, status.st_ino) in seen:
             continue
         seen.add((status.st_dev, status.st_ino))
-        for entry in _entries(here):
+        for entry in entries:
             if entry.is_dir():
                 waiting.append(here / entry.name)
             # A link that leads nowhere counts, so that whoever opens it says so.
@@ -62,6 +63,11 @@ def other_suffixes(folder: Path) -> list[str]:
     """Return the suffixes of a folder's own files that are not taken for photographs."""
     suffixes = {Path(e.name).suffix.lower() or "none" for e in _entries(folder) if e.is_file()}
     return sorted(suffixes - set(SUFFIXES))
+
+
+def lists_in(split: Path) -> list[Path]:
+    """Return the lists of a split's classes, sorted."""
+    return [file for file in sorted(split.glob("*.txt")) if not file.name.startswith(".")]
 
 
 def listed_paths(file: Path) -> list[str]:
