@@ -2,6 +2,7 @@
 # make plan CONFIG=FILE GPU=a100   cells, jobs, hours here and on a GPU, disk, before it runs
 # make test   everything that needs no cluster and no GPU
 # make test-slurm   the workflow on a real one-node SLURM (root, Debian's packages)
+# make test-versions   dry runs with the oldest Snakemake allowed and the newest
 # make benchmark   steps and measuring beside plain research code, as ratios; half an hour
 # make lint   format, style, workflow and types
 
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= all
 
-.PHONY: demo plan test test-slurm benchmark lint format schema conda clean
+.PHONY: demo plan test test-slurm test-versions benchmark lint format schema conda clean
 
 $(READY): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -32,11 +33,14 @@ plan: $(READY)
 	@$(BIN)/python -m advdim plan $(CONFIG) --gpu $(GPU)
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 test-slurm: $(READY)
 	@tests/slurm/cluster.sh start
 	@trap 'tests/slurm/cluster.sh stop' EXIT; $(BIN)/pytest -m slurm tests/slurm
+
+test-versions: $(READY)
+	@tests/workflow/versions.sh $(BIN)/python
 
 benchmark: $(READY)
 	@mkdir -p results/benchmarks

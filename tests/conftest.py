@@ -41,6 +41,7 @@ SMALL = {
         "examples": {"attack": "fgsm", "images": 2},
     },
     "bounds": {"images": 8},
+    "figures": {"formats": ["png"]},
     "initialisation": {
         "fresh": {
             "dataset": "digits",

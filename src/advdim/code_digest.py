@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import ast
+import atexit
+import contextlib
 import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
+
+from advdim.files import atomic
 
 PACKAGE = Path(__file__).parent
 # Fields of syntax trees that change nothing.
@@ -24,6 +30,7 @@ APART = frozenset(
         "config.data",
         "config.explain",
         "config.initialisation",
+        "config.numbers",
         "config.own",
         "config.problems",
         "config.sweep",
@@ -54,7 +61,7 @@ def code_digest(*modules: str) -> str:
     """
     digest = hashlib.sha256()
     for module in sorted(_closure(modules)):
-        digest.update(f"{module} {_module_digest(module)}\n".encode())
+        digest.update(f"{module} {_known(module).digest}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -65,14 +72,52 @@ def _closure(modules: Iterable[str]) -> set[str]:
         module = waiting.pop()
         if module not in found:
             found.add(module)
-            waiting += _imports(module) - APART
+            waiting += set(_known(module).imports) - APART
     return found
 
 
+class _Known(NamedTuple):
+    """What is known of a module of ours: of which state, what it imports of ours, its digest."""
+
+    state: str
+    imports: list[str]
+    digest: str
+
+
 @cache
-def _imports(module: str) -> frozenset[str]:
-    """Return the modules of this package that a module imports, at its top or within functions."""
-    return frozenset(name for name in _imported_names(_parsed(module)) if _file(name))
+def _known(module: str) -> _Known:
+    """Return a module's digest and imports, from before where its file is as it was then."""
+    file = _file(module)
+    assert file is not None, module
+    status = file.stat()
+    state = f"{status.st_mtime_ns} {status.st_size}"
+    before = _remembered().get(module)
+    if before and before[0] == state:
+        return _Known(*before)
+    tree = ast.parse(file.read_bytes())
+    imports = sorted({name for name in _imported_names(tree) if _file(name)})
+    known = _Known(state, imports, hashlib.sha256(_written(tree).encode()).hexdigest())
+    _remembered()[module] = list(known)
+    return known
+
+
+@cache
+def _remembered() -> dict[str, Any]:
+    """Return what earlier processes found out; what this one does is written when it ends."""
+    path = PACKAGE / "__pycache__" / "digests.json"
+    try:
+        known: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        known = {}
+    before = len(known), str(known)
+
+    def write() -> None:
+        if (len(known), str(known)) != before:
+            with contextlib.suppress(OSError), atomic(path) as temporary:
+                temporary.write_text(json.dumps(known))
+
+    atexit.register(write)
+    return known
 
 
 def _imported_names(tree: ast.Module) -> Iterator[str]:
@@ -94,18 +139,6 @@ def _file(module: str) -> Path | None:
         return None
     candidates = (path / "__init__.py", path.with_suffix(".py"))
     return next((file for file in candidates if file.is_file()), None)
-
-
-@cache
-def _parsed(module: str) -> ast.Module:
-    file = _file(module)
-    assert file is not None, module
-    return ast.parse(file.read_bytes())
-
-
-@cache
-def _module_digest(module: str) -> str:
-    return hashlib.sha256(_written(_parsed(module)).encode()).hexdigest()
 
 
 def _written(node: object) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from safetensors import safe_open
 from sklearn.datasets import load_sample_images
 
@@ -61,9 +61,9 @@ def folder(tmp_path, photographs):
         for name, photograph in zip(("china", "flower"), photographs, strict=True):
             place = tmp_path / split / name
             place.mkdir(parents=True)
-            for number, (file, content) in enumerate(
-                in_every_mode(photograph.resize((96 + 7 * len(name), 64))).items()
-            ):
+            small = photograph.resize((96 + 7 * len(name), 64))
+            seen = small if split == "train" else ImageOps.mirror(small)
+            for number, (file, content) in enumerate(in_every_mode(seen).items()):
                 (place / f"{number}_{file}").write_bytes(content)
     return tmp_path
 
@@ -124,7 +124,9 @@ def test_a_folder_of_grey_images_is_grey(tmp_path, photographs):
         for name in ("a", "b"):
             (tmp_path / split / name).mkdir(parents=True)
             for number in range(3):
-                photographs[0].convert("L").save(tmp_path / split / name / f"{number}.png")
+                angle = 10 * len(split) + 30 * ord(name) + number
+                turned = photographs[0].convert("L").rotate(angle)
+                turned.save(tmp_path / split / name / f"{number}.png")
     pixels, _ = prepare(dataset(tmp_path), "mine", EDGE)
     assert pixels.channels == 1
 
@@ -320,11 +322,12 @@ def test_decoding_takes_little_more_memory_than_the_pixels(folder):
 def test_one_colour_photograph_among_grey_ones_makes_all_colour(tmp_path, photographs):
     for split in ("train", "test"):
         (tmp_path / split / "a").mkdir(parents=True)
-        for number in range(130):
-            photographs[0].resize((8, 8)).convert("L").save(tmp_path / split / f"a/{number:03}.png")
+        for number in range(120):
+            level = 255 - number if split == "test" else number
+            Image.new("L", (8, 8), level).save(tmp_path / split / f"a/{number:03}.png")
     photographs[0].resize((8, 8)).save(tmp_path / "train/a/001.png")
-    source = open_source(FolderDataset(source="folder", root=tmp_path))["train"]
-    assert source.mode == "RGB"
+    splits = open_source(FolderDataset(source="folder", root=tmp_path))
+    assert [source.mode for source in splits.values()] == ["RGB", "RGB"]
 
 
 def test_malformed_metadata_is_a_corrupt_image_not_a_traceback(folder):

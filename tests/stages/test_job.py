@@ -1,6 +1,5 @@
 """One job in a process of its own: it fails, is killed, hangs, is told to stop, or has a rival."""
 
-import json
 import multiprocessing
 import os
 import signal
@@ -186,7 +185,7 @@ def test_a_hanging_worker_is_ended_and_its_cell_continues(sweep, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_job_that_is_told_to_stop_writes_its_state_and_blames_no_cell(sweep, number):
-    config, train, _ = sweep(epochs=1_000_000)
+    config, train, _ = sweep(epochs=100_000)
     for stops in (1, 2, 3):
         job = start(config, train)
         while epochs_of(config, train) < 3 * stops:
@@ -197,7 +196,7 @@ def test_a_job_that_is_told_to_stop_writes_its_state_and_blames_no_cell(sweep, n
         assert job.exitcode == 128 + number
         assert not train.record(config).exists()
         assert len(list(train.unfinished(config).glob("*.safetensors"))) == 1
-        assert json.loads((train.unfinished(config) / "ends.json").read_text()) == []
+        assert not list(train.unfinished(config).glob("ended-*"))
     text = log_of(config, train)
     assert text.count("resumed at batch") == 2
     assert text.count("stopped; the next run continues from here") == 3

@@ -1,4 +1,5 @@
 import copy
+import json
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,13 +74,22 @@ class Workflow:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, worker_id):
     """A sweep that has run to its end once; tests that change something work on a copy."""
     from tests.conftest import SMALL
 
-    workflow = Workflow(tmp_path_factory.mktemp("finished"), copy.deepcopy(SMALL))
-    workflow.first = workflow.counts()
-    workflow.output = workflow.run("--cores", "2")
+    root = tmp_path_factory.getbasetemp()
+    # Workers of pytest-xdist share the folder above their own.
+    folder = (root if worker_id == "master" else root.parent) / "finished-sweep"
+    workflow = Workflow(folder, copy.deepcopy(SMALL))
+    said = folder / "said.json"
+    with FileLock(f"{folder}.lock"):
+        if not said.exists():
+            folder.mkdir()
+            first = workflow.counts()
+            output = workflow.run("--cores", "2").stdout
+            said.write_text(json.dumps({"first": first, "output": output}))
+    workflow.first, workflow.output = json.loads(said.read_text()).values()
     return workflow
 
 

@@ -85,6 +85,11 @@ def result_of(stage, wildcards):
     return Result.of(stage, dict(wildcards.items()))
 
 
+def kind_of(stage, wildcards):
+    values = dict(wildcards.items())
+    return Result.of(stage, {**values, "epsilon": "0", "seed": "0"})
+
+
 def of(stage, function, *arguments):
     """What a function says of the result that a job is to make."""
 
@@ -122,6 +127,13 @@ def all_of(stage):
     return [result for result in all_results(CONFIG) if result.stage == stage]
 
 
+def all_files(wildcards):
+    """What is made again when it is deleted; pixels are only where something needs them."""
+    stages = [stage for stage in FILES if stage != "pixels"]
+    results = [result for stage in stages for result in all_of(stage)]
+    return [str(path) for result in results for path in result.files(CONFIG).values()]
+
+
 @cache
 def groups():
     return groups_of_cells(CONFIG)
@@ -137,10 +149,23 @@ def log_of(stage):
     return f"{RESULTS}/logs/{stage}/{place}.log"
 
 
+# Seeds and strengths differ in neither settings nor costs.
+@cache
+def settings_of_kind(kind):
+    return config_hash(CONFIG, kind)
+
+
+@cache
+def resources_of_kind(kind, attempt):
+    return resources_of(CONFIG, kind, attempt)
+
+
 def params(stage):
     """Another value starts the job again; networks of older code are named, not trained."""
     code = {} if stage == "train" else {"code": of(stage, code_hash)}
-    settings = {"settings": of(stage, config_hash)}
+    settings = {
+        "settings": lambda wildcards: settings_of_kind(kind_of(stage, wildcards))
+    }
     return {
         "stage": stage,
         **settings,
@@ -153,8 +178,8 @@ def resources(stage):
     """Resources by name; a job is told to write its state before a cluster's time is over."""
 
     def resource(name):
-        return lambda wildcards, attempt: resources_of(
-            CONFIG, result_of(stage, wildcards), attempt
+        return lambda wildcards, attempt: resources_of_kind(
+            kind_of(stage, wildcards), attempt
         )[name]
 
     estimated = {name: resource(name) for name in ("mem_mb", "runtime", "gpu_mb")}
@@ -163,7 +188,7 @@ def resources(stage):
         **estimated,
         "slot": 1,
         "gpu": gpu,
-        "slurm_extra": "'--signal=TERM@120'",
+        "slurm_extra": "--signal=TERM@120",
     }
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from advdim.config.base import Settings
+from advdim.config.numbers import Edge, Layers, Width
 
 Scheme = Literal["he", "glorot", "orthogonal"]
 
@@ -26,8 +27,8 @@ class FullyConnected(_Described):
     """Linear layers with ReLU between them, on the flattened image (ICML 2019, Theorem 4)."""
 
     kind: Literal["fully_connected"]
-    layers: PositiveInt = Field(3, description="hidden layers")
-    width: PositiveInt = 256
+    layers: Layers = Field(3, description="hidden layers")
+    width: Width = 256
 
     def beyond_theorems(self, size: int) -> str | None:
         """Return the scheme of the weights if it is not He's (H3)."""
@@ -42,8 +43,8 @@ class Residual(_Described):
     """A 3x3 convolution, then stages of residual blocks, each halving the edge (He et al. 2016)."""
 
     kind: Literal["residual"]
-    widths: list[PositiveInt] = Field([16, 32, 64], min_length=1, description="one per stage")
-    blocks: PositiveInt = Field(1, description="blocks per stage")
+    widths: list[Width] = Field([16, 32, 64], min_length=1, description="one per stage")
+    blocks: Layers = Field(1, description="blocks per stage")
     batch_norm: bool = True
     head: Literal["global_average", "global_max"] = "global_average"
 
@@ -65,9 +66,9 @@ class Residual(_Described):
 
 
 class _Patched(_Described):
-    patches: PositiveInt = Field(8, description="patches per side, whatever the size")
-    layers: PositiveInt = 2
-    width: PositiveInt = 64
+    patches: Edge = Field(8, description="patches per side, whatever the size")
+    layers: Layers = 2
+    width: Width = 64
 
     def beyond_theorems(self, size: int) -> str | None:
         """Return the first of what they have that breaks (H)."""
@@ -88,7 +89,7 @@ class VisionTransformer(_Patched):
     """Patches, position embeddings, transformer encoder, mean over tokens (Dosovitskiy et al.)."""
 
     kind: Literal["vision_transformer"]
-    heads: PositiveInt = 4
+    heads: Width = 4
 
     @model_validator(mode="after")
     def _heads_divide(self) -> VisionTransformer:

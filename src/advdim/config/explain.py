@@ -62,6 +62,9 @@ def _locate(parts: Iterable[object], model: type[BaseModel]) -> tuple[list[str],
         if tagged:
             here = list(tagged)
             continue
+        if here and not models and not containers:
+            # The branch of a union of plain values.
+            continue
         location.append(str(part))
         siblings = {name for m in models for name in m.model_fields}
         fields = [m.model_fields[str(part)] for m in models if str(part) in m.model_fields]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt
+from pydantic import Field, PositiveInt
 
 from advdim.config.base import Settings
+from advdim.config.numbers import Edge, Seeds
 
 
 class InitialisationExperiment(Settings):
@@ -14,15 +13,8 @@ class InitialisationExperiment(Settings):
 
     dataset: str
     networks: list[str] = Field(min_length=1)
-    sizes: list[PositiveInt] = Field(min_length=1)
-    seeds: Annotated[
-        list[NonNegativeInt],
-        BeforeValidator(
-            lambda value: list(range(value)) if isinstance(value, int) else value,
-            json_schema_input_type=PositiveInt | list[NonNegativeInt],
-        ),
-        Field(min_length=1, description="seeds, or how many"),
-    ] = [0]
+    sizes: list[Edge] = Field(min_length=1)
+    seeds: Seeds = [0]
     images: PositiveInt = Field(64, description="test images measured")
     batch_size: PositiveInt = 16
     tie_noise: float = Field(1e-4, gt=0, description="uniform noise that breaks ties of pixels")

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 
 from advdim.config.network_base import Network
+from advdim.config.numbers import Width
 
 
 class LenetNetwork(Network):
@@ -18,11 +19,11 @@ class LenetNetwork(Network):
     """
 
     kind: Literal["lenet"]
-    channels: list[PositiveInt] = Field([20, 50], description="outputs of each convolution")
+    channels: list[Width] = Field([20, 50], description="outputs of each convolution")
     kernel: PositiveInt = Field(5, description="edge of the convolutions")
     pool: PositiveInt = Field(2, description="edge of the max pools; 1: none")
     relu: bool = Field(False, description="ReLU behind each convolution")
-    hidden: list[PositiveInt] = Field([500], description="units of the fully connected layers")
+    hidden: list[Width] = Field([500], description="units of the fully connected layers")
 
     def edges(self, size: int) -> Iterator[int]:
         """Yield each convolution's output edge; raises ValueError where something does not fit."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
 
@@ -18,6 +18,7 @@ from advdim.config.architectures import (
 )
 from advdim.config.lenet import LenetNetwork
 from advdim.config.network_base import Network
+from advdim.config.numbers import Arguments, Layers, Width
 
 DILATION = re.compile(r"^\s*size\s*/\s*([1-9]\d*)\s*$")
 
@@ -29,8 +30,8 @@ class ConvolutionalNetwork(Network):
     """
 
     kind: Literal["convolutional"] = "convolutional"
-    layers: PositiveInt
-    width: PositiveInt = 64
+    layers: Layers
+    width: Width = 64
     strides: list[PositiveInt] = Field([], description="one per layer; default: all 1")
     pool: Literal["none", "max", "average", "strided"] = "none"
     pool_after: list[PositiveInt] = Field([], description="layers followed by a 2x2 pool, from 1")
@@ -156,7 +157,7 @@ class ModuleNetwork(Network):
 
     kind: Literal["module"]
     module: str = Field(pattern=own.PATTERN, description="'package.module:Class'")
-    arguments: dict[str, Any] = {}
+    arguments: Arguments = {}
     initialisation: Literal["own", "he"] = "own"
 
     def dampening(self, size: int) -> float | None:

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from advdim import own
 from advdim.config.base import Settings
 from advdim.config.explain import ConfigError, nearest
+from advdim.config.numbers import Arguments
 
 NAME = re.compile(r"^[a-z0-9_]+$")
 
@@ -22,7 +23,7 @@ class OwnCode(Settings):
     optional: ClassVar[tuple[str, ...]] = ()
 
     module: str = Field(pattern=own.PATTERN, description="'package.module:function'")
-    arguments: dict[str, Any] = {}
+    arguments: Arguments = {}
 
     @model_validator(mode="after")
     def _usable(self) -> OwnCode:

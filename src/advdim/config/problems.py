@@ -80,17 +80,24 @@ def _misfits(config: Config, key: str, network: str, sizes: list[int]) -> list[s
 
 
 def _dataset_problems(config: Config, key: str, name: str, sizes: list[int]) -> list[str]:
-    dataset = config.datasets[name]
-    edge = dataset.native_edge
-    problems = [
+    edge = config.datasets[name].native_edge
+    return [
         f"Config key '{key}.sizes' holds {size}, but dataset {name!r} has "
         f"{edge}-pixel images: larger sizes must be multiples of {edge}."
         for size in sizes
         if edge and size > edge and size % edge
     ]
-    if missing := dataset.missing():
-        problems.append(f"Config key 'datasets.{name}': {missing}.")
-    return problems
+
+
+def missing_data(config: Config) -> list[str]:
+    """Return a sentence for every dataset in use of which something is missing or wrong on disk."""
+    used = {experiment.dataset for experiment in config.experiments.values()}
+    used |= {experiment.dataset for experiment in config.initialisation.values()}
+    return [
+        f"Config key 'datasets.{name}': {missing}."
+        for name in sorted(used & config.datasets.keys())
+        if (missing := config.datasets[name].missing())
+    ]
 
 
 def _training_problems(config: Config, owner: str, block: AnyDataset | AnyNetwork) -> list[str]:

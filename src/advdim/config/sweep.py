@@ -11,9 +11,6 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
     ValidationError,
     model_validator,
 )
@@ -25,7 +22,13 @@ from advdim.config.data import TORCHVISION_NAMES, AnyDataset
 from advdim.config.explain import ConfigError, explain, nearest
 from advdim.config.initialisation import InitialisationExperiment
 from advdim.config.network import AnyNetwork
-from advdim.config.problems import experiment_problems, initialisation_problems, merge
+from advdim.config.numbers import Edge, Seeds
+from advdim.config.problems import (
+    experiment_problems,
+    initialisation_problems,
+    merge,
+    missing_data,
+)
 from advdim.config.training import Method, Methods, Training
 
 METHODS: tuple[Method, ...] = typing.get_args(Method)
@@ -44,7 +47,7 @@ class Experiment(Settings):
         BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
         Field(min_length=1, description="a network, or several"),
     ]
-    sizes: list[PositiveInt] = Field(min_length=1, description="edges of the images in pixels")
+    sizes: list[Edge] = Field(min_length=1, description="edges of the images in pixels")
     methods: list[Method | str] = Field(
         ["pgd_linf"], min_length=1, description="training regularisers, each at every strength"
     )
@@ -52,14 +55,7 @@ class Experiment(Settings):
     epsilons_by_method: dict[Method | str, list[Epsilon]] = Field(
         {}, description="strengths of the methods that have a grid of their own"
     )
-    seeds: Annotated[
-        list[NonNegativeInt],
-        BeforeValidator(
-            lambda value: list(range(value)) if isinstance(value, int) else value,
-            json_schema_input_type=PositiveInt | list[NonNegativeInt],
-        ),
-        Field(min_length=1, description="seeds, or how many"),
-    ] = [0]
+    seeds: Seeds = [0]
     attacks: list[AttackName | str] = Field([], description="evaluation attacks on every cell")
     bounds: bool = Field(False, description="lower bounds on adversarial perturbations")
     figures: list[str] = Field([], description="figures drawn from this experiment alone")
@@ -80,8 +76,8 @@ class FigureSettings(Settings):
     """How every figure is drawn and saved."""
 
     formats: list[typing.Literal["pdf", "png", "svg"]] = Field(["pdf", "png"], min_length=1)
-    dpi: PositiveInt = 150
-    font_size: float = Field(9.0, gt=0)
+    dpi: int = Field(150, gt=0, le=2400)
+    font_size: float = Field(9.0, gt=0, le=100)
     spline_smoothing: float = Field(200.0, ge=0, description="of Figure 2d, s, in percent squared")
 
 
@@ -91,7 +87,7 @@ def _default_torchvision_name(datasets: object) -> object:
         return datasets
     filled = dict(datasets)
     for key, block in datasets.items():
-        known = TORCHVISION_NAMES.get(str(key).replace("_", "").lower())
+        known = TORCHVISION_NAMES.get(str(key).replace("_", "").replace("-", "").lower())
         if isinstance(block, dict) and block.get("source") == "torchvision" and known:
             filled[key] = {"name": known, **block}
     return filled
@@ -119,12 +115,18 @@ class Config(Settings):
     device: typing.Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto: the GPU where there is one"
     )
-    threads: PositiveInt = Field(1, description="processor threads of one cell's training")
+    threads: int = Field(1, gt=0, le=4096, description="processor threads of one cell's training")
     multiply_adds_per_second: float = Field(
-        1e10, gt=0, description="rate of one worker, from which a scheduler's time limits follow"
+        1e10,
+        ge=1e3,
+        le=1e18,
+        description="rate of one worker, from which a scheduler's time limits follow",
     )
-    hang_minutes: PositiveFloat | None = Field(
-        60.0, description="a training without progress for so long is ended, then tried again"
+    hang_minutes: float | None = Field(
+        60.0,
+        gt=0,
+        le=1e6,
+        description="a training without progress for so long is ended, then tried again",
     )
     datasets: Annotated[dict[Name, AnyDataset], BeforeValidator(_default_torchvision_name)]
     networks: dict[Name, AnyNetwork]
@@ -159,6 +161,7 @@ class Config(Settings):
             for name in self.initialisation
             for problem in initialisation_problems(self, name)
         ]
+        problems += missing_data(self)
         problems += [
             f"Config key 'networks.{name}': {fault}."
             for name, network in self.networks.items()

@@ -79,7 +79,7 @@ class Measurement(Settings):
 class Training(Settings):
     """The optimiser, its schedule, and the measurements (PROTOCOL of both sections)."""
 
-    epochs: PositiveInt = 200
+    epochs: int = Field(200, gt=0, le=100_000)
     batch_size: int = Field(128, ge=2)
     learning_rate: PositiveFloat = 0.01
     momentum: float = Field(0.9, ge=0, lt=1)

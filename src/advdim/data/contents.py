@@ -82,4 +82,4 @@ def _files(dataset: AnyDataset) -> Iterator[Path]:
         return
     for split in (dataset.train, dataset.test):
         for folder, _, names in os.walk(root / split, followlinks=True):
-            yield from (Path(folder, name) for name in names)
+            yield from (Path(folder, name) for name in names if not name.startswith("."))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import tempfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from advdim.data.resize import shrink
 log = logging.getLogger(__name__)
 # Larger arrays live in a file, so that the system may write them out under pressure.
 IN_MEMORY = 2**28
-PER_THREAD = 32
+# Images at work at a time: they may be large.
+PER_THREAD = 4
 
 
 @dataclass
@@ -43,12 +44,12 @@ class Decoder:
     def stack(self, source: Images, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return uint8 images (N, C, edge, edge) and the indices that they are of, in order.
 
-        Raises DataError where an image cannot be decoded and ``skip`` is not set, or where none
-        can.
+        They are read in the order in which the source stores them. Raises DataError where an image
+        cannot be decoded and ``skip`` is not set, where none can, or where all together are wrong.
         """
         stacked: np.ndarray | None = None
-        kept: list[int] = []
-        for index, image in self._decoded(source, indices):
+        kept = np.zeros(len(indices), dtype=bool)
+        for place, image in self._decoded(source, indices):
             if isinstance(image, DataError):
                 if not self.skip:
                     raise image
@@ -57,25 +58,31 @@ class Decoder:
                 continue
             if stacked is None:
                 stacked = self._room((len(indices), *image.shape))
-            stacked[len(kept)] = image
-            kept.append(index)
+            stacked[place] = image
+            kept[place] = True
         if stacked is None:
             raise DataError(f"None of {len(indices)} images can be decoded: {self.skipped[0]}")
-        return stacked[: len(kept)], np.array(kept)
+        source.verify()
+        return _closed_up(stacked, kept), indices[kept]
 
     def _decoded(
         self, source: Images, indices: np.ndarray
     ) -> Iterator[tuple[int, np.ndarray | DataError]]:
-        def decode(index: int) -> np.ndarray | DataError:
+        def decode(load: Callable[[], np.ndarray]) -> np.ndarray | DataError:
             try:
-                return shrink(source[index], self.edge)
+                return shrink(load(), self.edge)
             except DataError as error:
                 return error
 
-        waiting = iter(int(index) for index in indices)
+        waiting: deque[tuple[int, Future[np.ndarray | DataError]]] = deque()
         with ThreadPoolExecutor(self.threads) as pool:
-            while chunk := list(itertools.islice(waiting, PER_THREAD * self.threads)):
-                yield from zip(chunk, pool.map(decode, chunk), strict=True)
+            for place, load in source.visits(indices):
+                waiting.append((place, pool.submit(decode, load)))
+                if len(waiting) >= PER_THREAD * self.threads:
+                    first, image = waiting.popleft()
+                    yield first, image.result()
+            for place, image in waiting:
+                yield place, image.result()
 
     def _room(self, shape: tuple[int, ...]) -> np.ndarray:
         if np.prod(shape, dtype=np.int64) <= IN_MEMORY:
@@ -83,3 +90,11 @@ class Decoder:
         # Nameless: it is gone when nobody reads it any more, however the process ends.
         with tempfile.TemporaryFile(dir=self.scratch) as file:
             return np.memmap(file, np.uint8, "w+", shape=shape)
+
+
+def _closed_up(stacked: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Move the kept images together, in their order, without a second array."""
+    if not kept.all():
+        for place, old in enumerate(np.flatnonzero(kept)):
+            stacked[place] = stacked[old]
+    return stacked[: kept.sum()]

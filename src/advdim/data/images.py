@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -21,6 +23,18 @@ class Images(ABC):
     @abstractmethod
     def __getitem__(self, index: int) -> np.ndarray:
         """Return image ``index`` as uint8 of shape (channels, height, width)."""
+
+    def visits(self, indices: np.ndarray) -> Iterator[tuple[int, Callable[[], np.ndarray]]]:
+        """Yield (place in ``indices``, what returns its image), in the order they are stored in.
+
+        What is yielded may be called from several threads.
+        """
+        for place, index in enumerate(indices):
+            yield place, partial(self.__getitem__, int(index))
+
+    # Most sources have nothing to add to what they say of single images.
+    def verify(self) -> None:  # noqa: B027
+        """Raise DataError for what is wrong with all images that were decoded so far, together."""
 
 
 class ArrayImages(Images):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import shutil
 import sys
@@ -18,7 +17,7 @@ from filelock import FileLock, Timeout
 from advdim.config import Config
 from advdim.costs import gpu_megabytes
 from advdim.data.contents import Contents
-from advdim.files import atomic, clear_partial, file_hash, write_json
+from advdim.files import DiskFullError, atomic, clear_partial, file_hash, write_json
 from advdim.provenance import commit, hardware, versions
 from advdim.results import (
     Record,
@@ -192,30 +191,34 @@ def _outcome(job: Job) -> dict[str, Any]:
 def _counted(job: Job, compute: Callable[[Job], dict[str, Any]]) -> dict[str, Any]:
     """Count the starts that never come to an end; raise GivenUpError after ``MOST_ENDS`` of them.
 
-    What raises comes to an end, but for errors of the machine.
+    Each leaves a file. What raises comes to an end, but for errors of the machine.
     """
-    path = job.unfinished / "ends.json"
-    ends: list[str] = json.loads(path.read_text()) if path.exists() else []
-    if len(ends) >= MOST_ENDS:
+    before = sorted(job.unfinished.glob("ended-*"))
+    if len(before) >= MOST_ENDS:
+        last = before[-1].read_text()
         # A user who runs again gives it another chance.
-        path.unlink()
-        raise GivenUpError(f"its process has ended {len(ends)} times ({ends[-1]})")
-    _write_ends(path, [*ends, "killed, or out of memory"])
+        for path in before:
+            path.unlink()
+        raise GivenUpError(f"its process has ended {len(before)} times ({last})")
+    this = job.unfinished / f"ended-{len(before) + 1}"
+    _write_text(this, "killed, or out of memory")
     try:
         return compute(job)
     except _machine_errors() as error:
-        with contextlib.suppress(OSError):
-            _write_ends(path, [*ends, _one_line(error)])
+        if isinstance(error, DiskFullError):
+            this.unlink()
+        else:
+            _write_text(this, _one_line(error))
         raise
     except SystemExit:
         # Told to stop, which is no fault of the result.
-        _write_ends(path, ends)
+        this.unlink()
         raise
 
 
-def _write_ends(path: Path, ends: list[str]) -> None:
+def _write_text(path: Path, text: str) -> None:
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(ends))
+        temporary.write_text(text)
 
 
 def _one_line(error: BaseException) -> str:
