@@ -44,6 +44,7 @@ APART = frozenset(
         "stages.devices",
         "stages.job",
         "stages.logs",
+        "stages.work",
         "sweep",
         "tables",
         "tables.parquet",

@@ -69,6 +69,11 @@ WILDCARDS: dict[str, tuple[str, ...]] = {
     "bounds": IDENTITY,
     "initialisation": ("experiment", "network"),
 }
+# Per stage: the log of the job that made a result last, likewise.
+LOGS = {
+    stage: "/".join(("logs", stage, *(f"{name}={{{name}}}" for name in names))) + ".log"
+    for stage, names in WILDCARDS.items()
+}
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ class Result:
 
     def log(self, config: Config) -> Path:
         """Return the log of the job that made the result last."""
-        return Path(config.results, "logs", self.stage, f"{self.name}.log")
+        return Path(config.results, LOGS[self.stage].format(**self.wildcards))
 
     def unfinished(self, config: Config) -> Path:
         """Return the folder of what a job needs that goes on where another was stopped."""

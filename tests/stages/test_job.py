@@ -176,7 +176,7 @@ def test_an_error_of_the_machine_that_stays_is_named_in_the_record(sweep):
 
 
 def test_a_hanging_worker_is_ended_and_its_cell_continues(sweep, tmp_path):
-    config, train, _ = sweep("hang", once=str(tmp_path / "once"), hang_minutes=0.05)
+    config, train, _ = sweep("hang", once=str(tmp_path / "once"), hang_minutes=0.15)
     assert run(config, train) == 1
     assert "in forward" in log_of(config, train)
     assert run(config, train) == 0

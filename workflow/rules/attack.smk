@@ -22,12 +22,6 @@ rule attack:
         "../scripts/result.py"
 
 
-def example_inputs(wildcards):
-    cells = [Result.of("train", cell.wildcards()) for cell in example_cells(CONFIG)]
-    pixels = [str(cell.parents(CONFIG)[0].files(CONFIG)["pixels"]) for cell in cells]
-    return {**all_inputs(cells, "network"), "pixels": map(ancient, pixels)}
-
-
 # A few images per size for one figure: one job for all, since each takes a second.
 rule examples:
     input:

@@ -1,11 +1,6 @@
 # The papers' sentences, judged on the tables.
 
 
-def claim_tables():
-    """Those tables of the sweep that claims are judged on."""
-    return [name for name in READ_TABLES if name in tables()]
-
-
 rule claims:
     input:
         lambda wildcards: map(table, claim_tables()),

@@ -17,7 +17,7 @@ from advdim.figures.registry import FIGURES
 from advdim.python_path import share_package
 from advdim.results import (
     FILES,
-    WILDCARDS,
+    LOGS,
     Result,
     all_results,
     attack_modules,
@@ -109,44 +109,8 @@ def outputs(stage):
     return {name: update(file(stage, name)) for name in FILES[stage]}
 
 
-# Records stand for what was made along with them: they are small, so that Snakemake compares
-# their content, and what was only copied or touched starts nothing.
-def inputs(stage, *names):
-    files = {name: ancient(file(stage, name)) for name in names}
-    return {f"{stage}_record": file(stage, "record"), **files}
-
-
-def all_inputs(results, *names):
-    files = [result.files(CONFIG) for result in results]
-    read = {name: [ancient(str(f[name])) for f in files] for name in names}
-    return {"records": [str(f["record"]) for f in files], **read}
-
-
-@cache
-def all_of(stage):
-    return [result for result in all_results(CONFIG) if result.stage == stage]
-
-
-def all_files(wildcards):
-    """What is made again when it is deleted; pixels are only where something needs them."""
-    stages = [stage for stage in FILES if stage != "pixels"]
-    results = [result for stage in stages for result in all_of(stage)]
-    return [str(path) for result in results for path in result.files(CONFIG).values()]
-
-
-@cache
-def groups():
-    return groups_of_cells(CONFIG)
-
-
-def group_of(wildcards):
-    """Short cells share a cluster's jobs, each with its attacks and bounds; long ones do not."""
-    return groups()[result_of("train", wildcards).cell]
-
-
 def log_of(stage):
-    place = "/".join(f"{name}={{{name}}}" for name in WILDCARDS[stage])
-    return f"{RESULTS}/logs/{stage}/{place}.log"
+    return f"{RESULTS}/{LOGS[stage]}"
 
 
 # Seeds and strengths differ in neither settings nor costs.
@@ -190,30 +154,3 @@ def resources(stage):
         "gpu": gpu,
         "slurm_extra": "--signal=TERM@120",
     }
-
-
-def table(name):
-    return f"{RESULTS}/tables/{name}.parquet"
-
-
-@cache
-def tables():
-    """The names of the tables that the sweep makes."""
-    made = {
-        "train": ["cells", "epochs", "samples"],
-        "attack": ["attacks", "attack_summaries", "ladder"],
-        "bounds": ["bounds", "bound_summaries"],
-        "initialisation": ["initialisation"],
-    }
-    names = [name for stage, names in made.items() if all_of(stage) for name in names]
-    return names + (["examples"] if example_cells(CONFIG) else [])
-
-
-def figure_files():
-    experiments = {**CONFIG.experiments, **CONFIG.initialisation}
-    return [
-        f"{RESULTS}/figures/{name}/{figure}.{suffix}"
-        for name, experiment in experiments.items()
-        for figure in experiment.figures
-        for suffix in CONFIG.figures.formats
-    ]

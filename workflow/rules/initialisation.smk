@@ -1,11 +1,6 @@
 # Fresh networks, never trained: one job per (experiment, network) for all sizes and seeds.
 
 
-def fresh_inputs(wildcards):
-    result = result_of("initialisation", wildcards)
-    return all_inputs(result.parents(CONFIG), "pixels")
-
-
 rule initialisation:
     input:
         unpack(fresh_inputs),

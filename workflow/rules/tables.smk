@@ -85,12 +85,6 @@ rule table_ladder:
 
 
 # The sandwich: a sound bound above a verified adversarial stops the sweep here.
-def sandwich_inputs(wildcards):
-    bounds, cells = all_of("bounds"), {result.cell for result in all_of("bounds")}
-    attacks = [result for result in all_of("attack") if result.cell in cells]
-    found = all_inputs(attacks, "attacks")
-    records = {"attack_records": found["records"], "attacks": found["attacks"]}
-    return {**all_inputs(bounds, "bounds"), **records}
 
 
 rule table_bounds:

@@ -8,17 +8,14 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from advdim.config import Config
-from advdim.costs import gpu_megabytes
-from advdim.data.contents import Contents
 from advdim.files import DiskFullError, atomic, clear_partial, file_hash, write_json
-from advdim.provenance import commit, hardware, versions
+from advdim.provenance import commit, versions
 from advdim.results import (
     Record,
     Result,
@@ -29,47 +26,14 @@ from advdim.results import (
     read_record,
     same_inputs,
 )
-from advdim.stages.devices import device
 from advdim.stages.logs import log_to
 from advdim.stages.stopping import Stop
-from advdim.stages.watchdog import watched
+from advdim.stages.work import WORK, Job
 
 log = logging.getLogger(__name__)
 # Ends of the process while it worked on one result; after these the result counts as failed.
 MOST_ENDS = 2
 SECONDS_BETWEEN_LOOKS = 0.5
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the function of a stage gets: the result to make, where to go on, and with what."""
-
-    config: Config
-    result: Result
-    threads: int
-    stop: Stop
-
-    @property
-    def files(self) -> dict[str, Path]:
-        """The files to write, by name."""
-        return self.result.files(self.config)
-
-    @property
-    def unfinished(self) -> Path:
-        """The folder that is there again when another job goes on."""
-        return self.result.unfinished(self.config)
-
-    def parent(self, stage: str) -> dict[str, Path]:
-        """Return the files of the result of an earlier stage that this one is made from."""
-        parents = self.result.parents(self.config)
-        return next(parent for parent in parents if parent.stage == stage).files(self.config)
-
-    @contextlib.contextmanager
-    def device(self) -> Iterator[str]:
-        """Yield the device to compute on."""
-        needed = gpu_megabytes(self.config, self.result.cell, 1)
-        with device(self.config.device, needed) as name:
-            yield name
 
 
 class GivenUpError(RuntimeError):
@@ -180,7 +144,7 @@ def _outcome(job: Job) -> dict[str, Any]:
         log.info("the network has diverged: no rows")
         return _empty(job, status="done")
     try:
-        return _counted(job, COMPUTE[job.result.stage])
+        return _counted(job, WORK[job.result.stage])
     except _machine_errors():
         raise
     except Exception as error:
@@ -273,99 +237,3 @@ def _clear(folder: Path) -> None:
             parent.rmdir()
         if parent.name == "unfinished":
             return
-
-
-def _pixels(job: Job) -> dict[str, Any]:
-    from advdim.stages.pixels import prepare_pixels
-
-    values = job.result.wildcards
-    images = Contents.of(job.config.datasets[values["dataset"]]).record()
-    size, output = int(values["size"]), job.files["pixels"]
-    account = prepare_pixels(job.config, values["dataset"], size, output, job.threads)
-    return {"images_as_seen": images, "account": account}
-
-
-def _train(job: Job) -> dict[str, Any]:
-    from advdim.stages.train import train_cell
-    from advdim.training.loop import Interrupted
-
-    with (
-        job.device() as name,
-        watched(job.config.hang_minutes, job.result.log(job.config)) as progress,
-        job.stop.awaited(),
-    ):
-
-        def stop_requested() -> bool:
-            progress()
-            return job.stop.requested()
-
-        try:
-            outcome = train_cell(
-                job.config,
-                job.result.cell,
-                job.parent("pixels")["pixels"],
-                job.files,
-                job.unfinished,
-                device=name,
-                threads=job.threads,
-                stop_requested=stop_requested,
-            )
-        except Interrupted:
-            log.warning("stopped; the next run continues from here")
-            print(f"Stopped, to be continued: {job.result.name}", file=sys.stderr)
-            job.stop.end()
-        return {**outcome, "device": hardware(name)}
-
-
-def _attack(job: Job) -> dict[str, Any]:
-    from advdim.stages.attack import attack_cell
-
-    with job.device() as name:
-        attack_cell(
-            job.config,
-            job.result.cell,
-            job.result.wildcards["attack"],
-            job.parent("train")["network"],
-            job.parent("pixels")["pixels"],
-            job.files["attacks"],
-            device=name,
-            threads=job.threads,
-        )
-        return {"device": hardware(name)}
-
-
-def _bounds(job: Job) -> dict[str, Any]:
-    from advdim.stages.bounds import bound_cell
-
-    network, pixels = job.parent("train")["network"], job.parent("pixels")["pixels"]
-    output = job.files["bounds"]
-    bound_cell(job.config, job.result.cell, network, pixels, output, threads=job.threads)
-    return {"device": hardware("cpu")}
-
-
-def _initialisation(job: Job) -> dict[str, Any]:
-    from advdim.stages.initialisation import measure_at_initialisation
-
-    values = job.result.wildcards
-    pixels = [p.files(job.config)["pixels"] for p in job.result.parents(job.config)]
-    with device(job.config.device, INITIALISATION_MEGABYTES) as name:
-        measure_at_initialisation(
-            job.config,
-            values["experiment"],
-            values["network"],
-            pixels,
-            job.files["initialisation"],
-            device=name,
-            threads=job.threads,
-        )
-        return {"device": hardware(name)}
-
-
-INITIALISATION_MEGABYTES = 4000
-COMPUTE: dict[str, Callable[[Job], dict[str, Any]]] = {
-    "pixels": _pixels,
-    "train": _train,
-    "attack": _attack,
-    "bounds": _bounds,
-    "initialisation": _initialisation,
-}

@@ -1,0 +1,87 @@
+# What rules read, as functions of what the sweep holds.
+
+
+# Records stand for what was made along with them: they are small, so that Snakemake compares
+# their content, and what was only copied or touched starts nothing.
+def inputs(stage, *names):
+    files = {name: ancient(file(stage, name)) for name in names}
+    return {f"{stage}_record": file(stage, "record"), **files}
+
+
+def all_inputs(results, *names):
+    files = [result.files(CONFIG) for result in results]
+    read = {name: [ancient(str(f[name])) for f in files] for name in names}
+    return {"records": [str(f["record"]) for f in files], **read}
+
+
+@cache
+def all_of(stage):
+    return [result for result in all_results(CONFIG) if result.stage == stage]
+
+
+def all_files(wildcards):
+    """What is made again when it is deleted; pixels are only where something needs them."""
+    stages = [stage for stage in FILES if stage != "pixels"]
+    results = [result for stage in stages for result in all_of(stage)]
+    return [str(path) for result in results for path in result.files(CONFIG).values()]
+
+
+@cache
+def groups():
+    return groups_of_cells(CONFIG)
+
+
+def group_of(wildcards):
+    """Short cells share a cluster's jobs, each with its attacks and bounds; long ones do not."""
+    return groups()[result_of("train", wildcards).cell]
+
+
+def table(name):
+    return f"{RESULTS}/tables/{name}.parquet"
+
+
+@cache
+def tables():
+    """The names of the tables that the sweep makes."""
+    made = {
+        "train": ["cells", "epochs", "samples"],
+        "attack": ["attacks", "attack_summaries", "ladder"],
+        "bounds": ["bounds", "bound_summaries"],
+        "initialisation": ["initialisation"],
+    }
+    names = [name for stage, names in made.items() if all_of(stage) for name in names]
+    return names + (["examples"] if example_cells(CONFIG) else [])
+
+
+def figure_files():
+    experiments = {**CONFIG.experiments, **CONFIG.initialisation}
+    return [
+        f"{RESULTS}/figures/{name}/{figure}.{suffix}"
+        for name, experiment in experiments.items()
+        for figure in experiment.figures
+        for suffix in CONFIG.figures.formats
+    ]
+
+
+def example_inputs(wildcards):
+    cells = [Result.of("train", cell.wildcards()) for cell in example_cells(CONFIG)]
+    pixels = [str(cell.parents(CONFIG)[0].files(CONFIG)["pixels"]) for cell in cells]
+    return {**all_inputs(cells, "network"), "pixels": map(ancient, pixels)}
+
+
+def fresh_inputs(wildcards):
+    result = result_of("initialisation", wildcards)
+    return all_inputs(result.parents(CONFIG), "pixels")
+
+
+def sandwich_inputs(wildcards):
+    bounds, cells = all_of("bounds"), {result.cell for result in all_of("bounds")}
+    attacks = [result for result in all_of("attack") if result.cell in cells]
+    found = all_inputs(attacks, "attacks")
+    records = {"attack_records": found["records"], "attacks": found["attacks"]}
+    return {**all_inputs(bounds, "bounds"), **records}
+
+
+def claim_tables():
+    """Those tables of the sweep that claims are judged on."""
+    return [name for name in READ_TABLES if name in tables()]
