@@ -197,6 +197,9 @@ def test_a_diverged_cell_is_a_result(raw_config, tmp_path):
     raw_config["experiments"] = {"dimension": raw_config["experiments"]["dimension"]}
     raw_config["experiments"]["dimension"]["sizes"] = [8]
     raw_config["training"]["learning_rate"] = 1e30
+    raw_config["experiments"]["dimension"]["epsilons"] = [0]
+    raw_config["experiments"]["dimension"]["figures"].pop()
+    del raw_config["initialisation"]
     workflow = Workflow(tmp_path, raw_config)
     workflow.run("--cores", "2")
     cells = read_table(tmp_path / "results/tables/cells.parquet")

@@ -71,6 +71,9 @@ def publish_run():
 
 
 os.environ.setdefault("ADVDIM_RUN", "")
+# Of a group on another machine, too.
+if not workflow.is_main_process:
+    workflow.global_resources["slot"] = 1
 
 
 envvars:
