@@ -191,3 +191,21 @@ def test_contents_are_read_again_only_where_the_file_system_says_otherwise(
     assert contents(tmp_path / "copied").digest(known) == known["content"]
     image.rename(image.with_name("2.png"))
     assert contents(folder).digest(known) != known["content"]
+
+
+def test_files_that_moved_are_the_same_images_and_swapped_splits_are_not(tmp_path):
+    from advdim.config.data import ParquetDataset
+    from tests.data.test_parquet import structs, write
+
+    one, other, moved = (tmp_path / name for name in ("one.parquet", "other.parquet", "moved"))
+    write(one, [0, 1], structs([1, 2]))
+    write(other, [0, 1], structs([3, 4]))
+    moved.mkdir()
+    shutil.copy(one, moved / "elsewhere.parquet")
+
+    def said(train, test):
+        dataset = ParquetDataset(source="parquet", train=train, test=test)
+        return Contents(dataset).content, dataset.pixel_settings()
+
+    assert said(one, other) == said(moved / "elsewhere.parquet", other)
+    assert said(one, other) != said(other, one)

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import subprocess
 import sys
 
@@ -281,9 +280,10 @@ def test_shards_of_several_types_in_the_order_of_their_names(files, tmp_path):
     )
     assert dataset.missing() is None
     assert dataset.image_counts() == (12, 3)
-    assert [os.path.basename(file) for file in dataset.files()[:3]] == [
-        f"data-{number}.parquet" for number in range(3)
-    ]
+    assert {place: file.name for place, file in dataset.files().items()} == {
+        **{f"train/{number}": f"data-{number}.parquet" for number in range(3)},
+        "test/0": "test.parquet",
+    }
     found = levels(open_source(dataset)["train"])
     assert found == [250] * 4 + [100, 101, 102, 103] + [0, 1, 2, 3]
 

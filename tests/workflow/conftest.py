@@ -68,29 +68,44 @@ class Workflow:
         paths = folder.rglob("*.log") if folder.exists() else ()
         return {str(path.relative_to(folder).with_suffix("")): path.read_text() for path in paths}
 
+    def only(self, experiment: str) -> None:
+        """Leave one experiment, and no figure, where a test asks for nothing else."""
+        self.config["experiments"] = {experiment: self.config["experiments"][experiment]}
+        self.config["experiments"][experiment]["figures"] = []
+        self.config.pop("initialisation", None)
+
     def copy(self, folder: Path) -> "Workflow":
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
         return Workflow(folder, copy.deepcopy(self.config))
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, worker_id):
+def once(tmp_path_factory, worker_id):
+    """A function that runs a sweep with some arguments once for all workers of pytest-xdist."""
+    root = tmp_path_factory.getbasetemp()
+    shared = root if worker_id == "master" else root.parent
+
+    def run(name: str, config: dict, *arguments: str) -> Workflow:
+        workflow = Workflow(shared / name, copy.deepcopy(config))
+        said = workflow.folder / "said.json"
+        with FileLock(f"{workflow.folder}.lock"):
+            if not said.exists():
+                workflow.folder.mkdir()
+                first = workflow.counts(*arguments)
+                output = workflow.run("--cores", "2", *arguments).stdout
+                said.write_text(json.dumps({"first": first, "output": output}))
+        workflow.first, workflow.output = json.loads(said.read_text()).values()
+        return workflow
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(once):
     """A sweep that has run to its end once; tests that change something work on a copy."""
     from tests.conftest import SMALL
 
-    root = tmp_path_factory.getbasetemp()
-    # Workers of pytest-xdist share the folder above their own.
-    folder = (root if worker_id == "master" else root.parent) / "finished-sweep"
-    workflow = Workflow(folder, copy.deepcopy(SMALL))
-    said = folder / "said.json"
-    with FileLock(f"{folder}.lock"):
-        if not said.exists():
-            folder.mkdir()
-            first = workflow.counts()
-            output = workflow.run("--cores", "2").stdout
-            said.write_text(json.dumps({"first": first, "output": output}))
-    workflow.first, workflow.output = json.loads(said.read_text()).values()
-    return workflow
+    return once("finished-sweep", SMALL)
 
 
 @pytest.fixture

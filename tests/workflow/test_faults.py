@@ -32,7 +32,7 @@ PROFILE = ("--workflow-profile", str(ROOT / "profiles/default"))
 
 @pytest.fixture
 def failing(raw_config, tmp_path):
-    """A sweep of six cells, one of which fails until a file ``mended`` is there."""
+    """A sweep of six cells, the last of which fails until a file ``mended`` is there."""
     (tmp_path / "faulty.py").write_text(FAULTY)
     raw_config["networks"]["fails"] = {"kind": "module", "module": "faulty:Fails"}
     raw_config["experiments"] = {
@@ -79,37 +79,34 @@ def test_a_failed_cell_is_named_and_everything_else_is_made(failing, tmp_path):
 
 def test_a_cell_that_kills_its_process_twice_fails_alone(failing, tmp_path):
     (tmp_path / "deadly").touch()
+    failing.only("e")
+    failing.config["experiments"]["e"]["epsilons"] = [0, 1000]
     done = failing.run("--cores", "2", *PROFILE, check=False)
     assert "its process has ended 2 times (killed, or out of memory)" in done.stderr
     assert "1 failed" in done.stderr
     cells = read_table(tmp_path / "results/tables/cells.parquet")
-    assert list(cells["status"]) == ["done"] * 5 + ["failed"]
-    assert len(read_table(tmp_path / "results/tables/attacks.parquet")) == 5 * 8
+    assert list(cells["status"]) == ["done", "failed"]
+    assert len(read_table(tmp_path / "results/tables/attacks.parquet")) == 8
+
+
+TRAINS_ONLY = (*PROFILE, "--until", "train")
 
 
 @pytest.fixture
-def long(raw_config, tmp_path):
-    """A sweep of one cell that trains for some seconds, and of nothing else."""
-    raw_config["experiments"] = {"dimension": {**raw_config["experiments"]["dimension"]}}
-    raw_config["experiments"]["dimension"] |= {
-        "sizes": [16], "epsilons": [0.01], "attacks": [], "bounds": False, "figures": []
-    }  # fmt: skip
-    del raw_config["initialisation"]
+def long(once, raw_config, tmp_path):
+    """A cell that trains for some seconds: where nothing disturbs it, and where it is to start."""
     raw_config["training"] |= {"epochs": 150, "halve_every": 80}
     raw_config["training"]["measurement"]["every"] = 100
-    for name in ("undisturbed", "disturbed"):
-        (tmp_path / name).mkdir()
-    undisturbed, disturbed = (
-        Workflow(tmp_path / name, raw_config) for name in ("undisturbed", "disturbed")
-    )
-    undisturbed.run("--cores", "1")
-    return undisturbed, disturbed
+    raw_config["experiments"]["dimension"] |= {"sizes": [16], "epsilons": [0.01]}
+    disturbed = Workflow(tmp_path, raw_config)
+    disturbed.only("dimension")
+    return once("undisturbed", disturbed.config, *TRAINS_ONLY), disturbed
 
 
 def start_and_wait(workflow: Workflow) -> subprocess.Popen:
     """Start Snakemake in a process group of its own and return when its cell trains."""
     running = subprocess.Popen(
-        **workflow.command("--cores", "1", *PROFILE), stdout=subprocess.PIPE,
+        **workflow.command("--cores", "1", *TRAINS_ONLY), stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
     while not any("epoch 10/" in text for text in workflow.logs().values()):
@@ -121,7 +118,7 @@ def start_and_wait(workflow: Workflow) -> subprocess.Popen:
 def same_results(one: Workflow, other: Workflow) -> None:
     (left,), (right,) = (list(w.results.rglob("network.safetensors")) for w in (one, other))
     assert left.read_bytes() == right.read_bytes()
-    tables = (read_table(w.results / "tables/epochs.parquet") for w in (one, other))
+    tables = (read_table(network.with_name("epochs.parquet")) for network in (left, right))
     pd.testing.assert_frame_equal(*(table.drop(columns="seconds") for table in tables))
 
 
@@ -134,7 +131,7 @@ def test_interrupted_by_hand_it_says_so_and_goes_on(long):
     assert output.count("Stopped, to be continued: dataset=digits") == 1
     assert "Traceback" not in output
     assert "failed;" not in output
-    disturbed.run("--cores", "1", *PROFILE)
+    disturbed.run("--cores", "1", *TRAINS_ONLY)
     (text,) = disturbed.logs().values()
     assert "resumed at batch" in text
     same_results(undisturbed, disturbed)
@@ -147,7 +144,7 @@ def test_a_training_that_outlived_its_snakemake_has_no_rival(long):
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
     disturbed.run("--cores", "1", "--unlock")
-    disturbed.run("--cores", "1", *PROFILE)
+    disturbed.run("--cores", "1", *TRAINS_ONLY)
     # The next run waited for the orphan, and found what it had made.
     (text,) = disturbed.logs().values()
     assert "INFO current: " in text
@@ -161,12 +158,12 @@ def test_a_whole_killed_group_goes_on(long):
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     disturbed.run("--cores", "1", "--unlock")
-    disturbed.run("--cores", "1", *PROFILE)
+    disturbed.run("--cores", "1", *TRAINS_ONLY)
     same_results(undisturbed, disturbed)
     assert read_record(next(disturbed.results.rglob("run.json")))["status"] == "done"
 
 
-@pytest.mark.parametrize("results", ["out put/", "o'brien", "$X/run", "~/x", 'a"b'])
+@pytest.mark.parametrize("results", ["out put/o'brien/$X/a\"b/", "~/x"])
 def test_results_may_lie_in_any_folder(raw_config, tmp_path, monkeypatch, results):
     home, work = tmp_path / "home", tmp_path / "work"
     home.mkdir()

@@ -50,6 +50,7 @@ def test_a_tree_without_snakemakes_memory_trains_nothing(finished, workflow):
 
 def test_other_settings_are_noticed_without_snakemakes_memory(workflow):
     shutil.rmtree(workflow.folder / ".snakemake")
+    workflow.only("regularisation")
     workflow.config["methods"]["pgd_linf"]["steps"] = 3
     done = workflow.run("--cores", "2", check=False)
     assert done.returncode
@@ -112,7 +113,7 @@ def test_deleted_pixels_are_made_again_and_train_nothing_again(workflow):
     shutil.rmtree(workflow.results / "pixels")
     before = trained(workflow)
     workflow.config["experiments"]["regularisation"]["epsilons"].append(0.1)
-    workflow.run("--cores", "2")
+    workflow.run("--cores", "2", "--until", "train")
     assert len(trained(workflow)) - len(before) == 2 - len(before - trained(workflow))
     again = {name for name, text in workflow.logs().items() if "training dataset=" in text}
     assert {name.split("epsilon=")[1] for name in again - before} == {"0.1/seed=0"}

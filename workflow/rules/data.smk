@@ -3,7 +3,9 @@
 
 rule pixels:
     input:
-        lambda wildcards: map(ancient, CONFIG.datasets[wildcards.dataset].files()),
+        lambda wildcards: map(
+            ancient, CONFIG.datasets[wildcards.dataset].files().values()
+        ),
     output:
         **outputs("pixels"),
     log:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from advdim.config.data import AnyDataset, FolderDataset
+from advdim.config.data.listing import listed_paths
 from advdim.files import file_hash
 
 _known: dict[str, Contents] = {}
@@ -22,8 +23,7 @@ class Contents:
     """
 
     def __init__(self, dataset: AnyDataset) -> None:
-        self._files = sorted(_files(dataset))
-        self._root = os.path.commonpath([*map(Path.absolute, self._files)]) if self._files else ""
+        self._files = dict(sorted(_files(dataset)))
 
     @classmethod
     def of(cls, dataset: AnyDataset) -> Contents:
@@ -35,7 +35,7 @@ class Contents:
     def seen(self) -> str:
         """Digest of every file's path, size and time of change."""
         digest = hashlib.sha256()
-        for file in self._files:
+        for file in self._files.values():
             try:
                 status = file.stat()
                 digest.update(f"{file} {status.st_size} {status.st_mtime_ns}\n".encode())
@@ -47,8 +47,7 @@ class Contents:
     def content(self) -> str:
         """Digest of every file's content and of its place among the others."""
         digest = hashlib.sha256()
-        for file in self._files:
-            place = os.path.relpath(file.absolute(), self._root)
+        for place, file in self._files.items():
             digest.update(f"{place} {_hash(file)}\n".encode())
         return digest.hexdigest()[:16]
 
@@ -70,16 +69,16 @@ def _hash(file: Path) -> str:
         return "missing"
 
 
-def _files(dataset: AnyDataset) -> Iterator[Path]:
-    yield from map(Path, dataset.files())
+def _files(dataset: AnyDataset) -> Iterator[tuple[str, Path]]:
+    yield from dataset.files().items()
     if not isinstance(dataset, FolderDataset):
         return
     root = dataset.root.expanduser()
     if dataset.lists:
-        for file in dataset.files():
-            lines = Path(file).read_text(encoding="utf-8-sig", errors="replace").splitlines()
-            yield from (root / line.strip() for line in lines if line.strip())
+        lines = [line for file in dataset.files().values() for line in listed_paths(file)]
+        yield from ((line, root / line) for line in lines)
         return
     for split in (dataset.train, dataset.test):
         for folder, _, names in os.walk(root / split, followlinks=True):
-            yield from (Path(folder, name) for name in names if not name.startswith("."))
+            shown = [Path(folder, name) for name in names if not name.startswith(".")]
+            yield from ((str(path.relative_to(root)), path) for path in shown)

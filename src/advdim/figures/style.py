@@ -13,8 +13,8 @@ mpl.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
@@ -22,7 +22,8 @@ from advdim.config.sweep import FigureSettings
 from advdim.files import atomic
 
 Colour = tuple[float, float, float]
-_PALETTE = sns.color_palette("colorblind")
+# Ten colours that people of any colour vision tell apart (Petroff, 2021).
+_PALETTE = [to_rgb(colour) for colour in mpl.color_sequences["petroff10"]]
 SPARE_COLOURS = [_PALETTE[k] for k in (5, 6, 7, 3)]
 SPARE_MARKERS = "PphdH<>"
 # Names of one's own in the order in which a figure comes across them: no two look alike.
@@ -69,7 +70,7 @@ METHOD_COLOURS: Looks[Any] = Looks(
         "grad_l1": _PALETTE[0],
         "grad_l2": _PALETTE[9],
         "aug_linf": _PALETTE[1],
-        "aug_l2": _PALETTE[8],
+        "aug_l2": _PALETTE[7],
         "pgd_linf": _PALETTE[2],
         "cross_lipschitz": _PALETTE[4],
     },
@@ -105,14 +106,14 @@ ATTACK_COLOURS: Looks[Any] = Looks(
         "iterative_linf": _PALETTE[9],
         "pgd_linf": _PALETTE[2],
         "deepfool_linf": _PALETTE[1],
-        "autoattack_linf": _PALETTE[3],
+        "autoattack_linf": _PALETTE[8],
         "gradient_l2": _PALETTE[0],
         "iterative_l2": _PALETTE[9],
         "pgd_l2": _PALETTE[2],
         "deepfool_l2": _PALETTE[1],
         "ddn_l2": _PALETTE[4],
-        "boundary_l2": _PALETTE[7],
-        "autoattack_l2": _PALETTE[3],
+        "boundary_l2": _PALETTE[5],
+        "autoattack_l2": _PALETTE[8],
     },
     _spare_colour,
 )
@@ -168,10 +169,22 @@ PERCENTAGES = {
 }
 
 
+def _use_theme(settings: FigureSettings) -> None:
+    plt.style.use(["default", "seaborn-v0_8-notebook", "seaborn-v0_8-ticks"])
+    # TrueType fonts, so that text in a PDF stays text.
+    mpl.rcParams.update({"font.size": settings.font_size, "pdf.fonttype": 42})
+
+
+def _sampled(colormap: str, count: int) -> list[Colour]:
+    """Return ``count`` colours at equal distances within a colormap, without its ends."""
+    positions = np.linspace(0, 1, count + 2)[1:-1]
+    return [to_rgb(colour) for colour in mpl.colormaps[colormap](positions)]
+
+
 def panels(rows: int, columns: int, settings: FigureSettings) -> tuple[Figure, list[Axes]]:
     """Return a figure of rows x columns panels, lettered a, b, c, ..., as a flat list."""
     _SPARED.clear()
-    sns.set_theme(style="ticks", rc={"font.size": settings.font_size, "pdf.fonttype": 42})
+    _use_theme(settings)
     for text in ("axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"):
         mpl.rcParams[text] = settings.font_size
     figure, grid = plt.subplots(
@@ -186,7 +199,7 @@ def panels(rows: int, columns: int, settings: FigureSettings) -> tuple[Figure, l
 
 def image_grid(rows: int, columns: int, settings: FigureSettings) -> tuple[Figure, np.ndarray]:
     """Return a figure for rows x columns images, frames without ticks."""
-    sns.set_theme(style="ticks", rc={"font.size": settings.font_size, "pdf.fonttype": 42})
+    _use_theme(settings)
     figure, axes = plt.subplots(
         rows, columns, figsize=(1.15 * columns, 1.3 * rows), squeeze=False, layout="constrained"
     )
@@ -203,18 +216,18 @@ def scaled(values: pd.Series, measure: str) -> pd.Series:
 def sequential(values: Iterable[Any]) -> dict[Any, Colour]:
     """Return a colour for each of some ordered values, from dark to light."""
     ordered = sorted(set(values))
-    return dict(zip(ordered, sns.color_palette("viridis", len(ordered)), strict=True))
+    return dict(zip(ordered, _sampled("viridis", len(ordered)), strict=True))
 
 
 def quantity_colours(names: Iterable[str]) -> dict[str, Colour]:
     """Return a colour for each of some unordered quantities."""
-    return dict(zip(names, [_PALETTE[k] for k in (4, 0, 2, 3)], strict=True))
+    return dict(zip(names, [_PALETTE[k] for k in (4, 0, 2, 8)], strict=True))
 
 
 def distinct(values: Iterable[Any]) -> dict[Any, Colour]:
     """Return a colour for each of some unordered values, in their order."""
     named = list(values)
-    palette = _PALETTE if len(named) <= len(_PALETTE) else sns.color_palette("husl", len(named))
+    palette = _PALETTE if len(named) <= len(_PALETTE) else _sampled("turbo", len(named))
     return dict(zip(named, palette, strict=False))
 
 

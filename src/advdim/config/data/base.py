@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, PrivateAttr, model_validator
@@ -47,6 +48,8 @@ class Dataset(Settings):
 
     # Keys that came later: where they say nothing, pixels made before them stay valid.
     later: ClassVar[tuple[str, ...]] = ("bits",)
+    # Keys that say where files lie: what is in them counts, and is compared by content.
+    places: ClassVar[frozenset[str]] = frozenset({"root", "download"})
     _remembered: Remembered = PrivateAttr(default_factory=lambda: Remembered())
 
     train_images: PositiveInt | None = Field(
@@ -88,14 +91,14 @@ class Dataset(Settings):
         """Return how many training and test images the source holds."""
         raise NotImplementedError
 
-    def files(self) -> list[str]:
-        """Return the files that the images come from, for the dependency graph."""
-        return []
+    def files(self) -> dict[str, Path]:
+        """Return the files that say what the images are, by a name that moving leaves as it is."""
+        return {}
 
     def pixel_settings(self) -> str:
         """Return, as canonical JSON, what the stored pixels depend on."""
         silent = {key for key in self.later if getattr(self, key, None) is None}
-        return self.canonical(exclude={"augmentation", "training", "download"} | silent)
+        return self.canonical(exclude={"augmentation", "training"} | self.places | silent)
 
 
 class EncodedDataset(Dataset):

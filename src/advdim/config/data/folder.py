@@ -27,6 +27,8 @@ SHOWN = 3
 class FolderDataset(EncodedDataset):
     """Photographs in folders, ``split/class/file``; or as text files list them."""
 
+    places = EncodedDataset.places | {"lists"}
+
     source: Literal["folder"]
     root: Path
     train: str = "train"
@@ -142,11 +144,11 @@ class FolderDataset(EncodedDataset):
         others = f", and others ({' '.join(there)}) are left out" if there else ""
         return f"; photographs end in {' '.join(SUFFIXES)}{others}"
 
-    def files(self) -> list[str]:
-        """Return the lists; photographs are too many for the dependency graph."""
+    def files(self) -> dict[str, Path]:
+        """Return the lists, none of the photographs."""
         if not self.lists:
-            return []
-        return [str(file) for split in self.splits for file in lists_in(split)]
+            return {}
+        return {f"{s.name}/{file.name}": file for s in self.splits for file in lists_in(s)}
 
 
 def _some(names: Iterable[str]) -> str:

@@ -35,6 +35,8 @@ Files = Annotated[
 class ParquetDataset(EncodedDataset):
     """Image Parquet as Hugging Face writes it: ``image: struct<bytes, path>`` and a label."""
 
+    places = EncodedDataset.places | {"train", "test"}
+
     source: Literal["parquet"]
     train: Files
     test: Files
@@ -124,6 +126,7 @@ class ParquetDataset(EncodedDataset):
         train, test = (sum(shard.rows for shard in shards) for shards in self.shards().values())
         return train, test
 
-    def files(self) -> list[str]:
-        """Return the Parquet files."""
-        return [str(shard.path) for shard in self._all()]
+    def files(self) -> dict[str, Path]:
+        """Return the Parquet files by split and number."""
+        shards = self.shards().items()
+        return {f"{split}/{k}": f.path for split, files in shards for k, f in enumerate(files)}
