@@ -137,7 +137,16 @@ class Result:
 
 
 def all_results(config: Config) -> Iterator[Result]:
-    """Yield every result of a sweep, each stage's together, in the order in which they are made."""
+    """Yield every result of a sweep, each stage's together, in the order in which they are made.
+
+    Where the sweep is of what is finished only, those that have a record.
+    """
+    for result in _all_results(config):
+        if not config.only_finished or result.record(config).exists():
+            yield result
+
+
+def _all_results(config: Config) -> Iterator[Result]:
     for dataset, size in prepared_pixels(config):
         yield Result("pixels", (dataset, str(size)))
     for cell in experiments_by_cell(config):

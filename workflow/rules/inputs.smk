@@ -21,6 +21,8 @@ def all_of(stage):
 
 def all_files(wildcards):
     """What is made again when it is deleted; pixels are only where something needs them."""
+    if CONFIG.only_finished:
+        return [*map(table, tables()), table("claims"), *figure_files()]
     stages = [stage for stage in FILES if stage != "pixels"]
     results = [result for stage in stages for result in all_of(stage)]
     return [str(path) for result in results for path in result.files(CONFIG).values()]
@@ -50,7 +52,13 @@ def tables():
         "initialisation": ["initialisation"],
     }
     names = [name for stage, names in made.items() if all_of(stage) for name in names]
-    return names + (["examples"] if example_cells(CONFIG) else [])
+    return names + (["examples"] if shows_examples() else [])
+
+
+def shows_examples():
+    """Examples are made from images, which what is finished does without."""
+    there = not CONFIG.only_finished or os.path.exists(table("examples"))
+    return bool(example_cells(CONFIG)) and there
 
 
 def figure_files():
@@ -59,6 +67,7 @@ def figure_files():
         f"{RESULTS}/figures/{name}/{figure}.{suffix}"
         for name, experiment in experiments.items()
         for figure in experiment.figures
+        if set(FIGURES[figure].tables) <= set(tables())
         for suffix in CONFIG.figures.formats
     ]
 

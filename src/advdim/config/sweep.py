@@ -112,6 +112,10 @@ class Config(Settings):
     results: Annotated[str, AfterValidator(_results_folder)] = Field(
         "results", description="folder of everything that the sweep makes"
     )
+    only_finished: bool = Field(
+        False,
+        description="tables, figures and claims of what is finished in results; nothing is trained",
+    )
     device: typing.Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto: the GPU where there is one"
     )
@@ -161,7 +165,8 @@ class Config(Settings):
             for name in self.initialisation
             for problem in initialisation_problems(self, name)
         ]
-        problems += missing_data(self)
+        if not self.only_finished:
+            problems += missing_data(self)
         problems += [
             f"Config key 'networks.{name}': {fault}."
             for name, network in self.networks.items()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from advdim.config import Config
-from advdim.results import Result, is_older, read_record
+from advdim.results import all_results, is_older, read_record
 from advdim.sweep import experiments_by_cell
 from advdim.tables import read_table, write_table
 from advdim.tables.cells import RUN_COLUMNS, summarise
@@ -27,13 +27,14 @@ def _cell_rows(
     config: Config, run_files: Sequence[str | Path], epoch_files: Sequence[str | Path]
 ) -> Iterator[dict[str, Any]]:
     columns = {column.name for column in RUN_COLUMNS}
-    cells = experiments_by_cell(config).items()
-    for (cell, experiments), run_file, epochs in zip(cells, run_files, epoch_files, strict=True):
+    experiments = experiments_by_cell(config)
+    networks = (result for result in all_results(config) if result.stage == "train")
+    for result, run_file, epochs in zip(networks, run_files, epoch_files, strict=True):
         run = read_record(run_file) or {"status": "failed", "error": f"no record {run_file}"}
-        result = Result.of("train", cell.wildcards())
+        cell = result.cell
         yield {
             **cell.columns(),
-            "experiments": experiments,
+            "experiments": experiments[cell],
             **{name: value for name, value in run.items() if name in columns},
             "older_code": "code_hash" in run and is_older(config, result, run),
             "dampening": config.networks[cell.network].dampening(cell.size),
