@@ -46,7 +46,6 @@ MISTAKES = [
     ("attacks.options.fgsm", {"steps": 3}, "'attacks.options.fgsm.steps'", "unknown"),
     ("attacks.thresholds", [-0.1], "'attacks.thresholds.0' is -0.1", "greater than 0"),
     ("attacks.epsilon_by_network", {"maxpol4": 0.1}, "names 'maxpol4'", "'maxpool4'"),
-    ("attacks.target", "class", "'attacks.target' is 'class'", "'label'"),
     ("bounds.kinds", ["locl"], "'bounds.kinds.0' is 'locl'", "'local'"),
     ("bounds.imges", 3, "'bounds.imges' is unknown", "'images'"),
     ("experiments.regularisation.figures", ["counter_example"], "shows attacks", "give 'experi"),

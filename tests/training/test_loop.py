@@ -98,7 +98,7 @@ def test_a_cell_stopped_between_any_two_batches_ends_bit_identical(pixels, tmp_p
     assert without_time(outcome.rows) == without_time(expected.rows)
     assert same_weights(whole, resumed)
     for split, samples in expected.samples.items():
-        assert torch.equal(samples.adversarial_loss, outcome.samples[split].adversarial_loss)
+        assert torch.equal(samples.label_attack_loss, outcome.samples[split].label_attack_loss)
 
 
 @pytest.fixture(scope="module")

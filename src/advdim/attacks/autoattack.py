@@ -54,6 +54,7 @@ class AutoAttack(FixedAttack):
         queries: queries of Square, as in the reference.
     """
 
+    ascends = False
     steps: int = 100
     queries: int = 5000
 

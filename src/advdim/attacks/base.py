@@ -10,6 +10,7 @@ from typing import ClassVar, Literal, Self
 import torch
 from torch import Tensor, nn
 
+from advdim.answers import NO_PREDICTION, answered
 from advdim.attacks.pgd import Box, Norm, l2_norm, per_sample, project
 
 # a claim needs a logit gap above float32 noise, so that it holds in any batch, not only in its own
@@ -36,6 +37,7 @@ class Batch:
 
     ``inputs`` (N, C, H, W) are normalised, ``targets`` (N,) are the classes to move away from, and
     ``first`` is the index of the first sample in the whole set. The network clips to the ``box``.
+    ``rows`` (N,) says which of the batch's samples these are, where some were selected.
     """
 
     network: nn.Module
@@ -44,33 +46,46 @@ class Batch:
     box: Box | None
     seed: int
     first: int
+    rows: Tensor | None = None
 
     def generators(self) -> list[torch.Generator]:
         """Return one fresh generator per sample: the same for a sample in whichever batch."""
+        rows = range(len(self.inputs)) if self.rows is None else self.rows.tolist()
         # a large odd factor keeps the streams of neighbouring seeds apart
-        seeds = [(self.seed * 1_000_003 + self.first + k) % 2**63 for k in range(len(self.inputs))]
+        seeds = [(self.seed * 1_000_003 + self.first + k) % 2**63 for k in rows]
         return [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def margin(self, perturbed: Tensor) -> Tensor:
-        """Return the largest other logit minus the target's, less the claim gap, (N,)."""
+        """Return the largest other logit minus the target's, less the claim gap, (N,).
+
+        It is infinite where a logit is not finite: there is no prediction any more.
+        """
         with torch.no_grad():
             logits = self.network(perturbed)
         rows = torch.arange(len(logits), device=logits.device)
         target = logits[rows, self.targets]
         others = logits.index_put((rows, self.targets), logits.new_tensor(-torch.inf))
-        return others.amax(dim=1) - target - CLAIM_GAP * logits.abs().amax(dim=1)
+        margin = others.amax(dim=1) - target - CLAIM_GAP * logits.abs().amax(dim=1)
+        return margin.masked_fill(~answered(logits), torch.inf)
 
     def is_adversarial(self, perturbed: Tensor) -> Tensor:
         """Return whether the prediction differs from the target beyond float32 noise, (N,)."""
         return self.margin(perturbed) > 0
+
+    @property
+    def has_prediction(self) -> Tensor:
+        """Tell which samples have a class to move away from, (N,)."""
+        return self.targets != NO_PREDICTION
 
     def clip(self, perturbed: Tensor) -> Tensor:
         """Clip to the box, if there is one."""
         return perturbed if self.box is None else torch.clamp(perturbed, *self.box)
 
     def select(self, rows: Tensor) -> Batch:
-        """Return the batch of the given rows, for steps that draw no random numbers."""
-        return replace(self, inputs=self.inputs[rows], targets=self.targets[rows])
+        """Return the batch of the given rows (M,)."""
+        of_batch = rows if self.rows is None else self.rows[rows]
+        inputs, targets = self.inputs[rows], self.targets[rows]
+        return replace(self, inputs=inputs, targets=targets, rows=of_batch)
 
 
 @dataclass(frozen=True)
@@ -98,6 +113,8 @@ class Attack(ABC):
     """
 
     kind: ClassVar[Literal["fixed", "minimal"]]
+    # Whether it raises the loss of images that are wrong already; otherwise it stops at them.
+    ascends: ClassVar[bool] = True
     name: str
     norm: Norm
     reference: str
@@ -166,7 +183,7 @@ class Attack(ABC):
 
     def at_threshold(self, batch: Batch, epsilon: float | Tensor) -> Tensor:
         """Return perturbed inputs in the box, off the ball by no more than the attack itself is."""
-        perturbed = batch.clip(self.perturb(batch, epsilon))
+        perturbed = _finite(batch, batch.clip(self.perturb(batch, epsilon)))
         return settle(batch.inputs, perturbed, per_sample(epsilon, batch.inputs), self.norm)
 
     @abstractmethod
@@ -182,6 +199,7 @@ class MinimalAttack(Attack):
     """An attack that itself searches the smallest adversarial perturbation."""
 
     kind = "minimal"
+    ascends = False
 
     @abstractmethod
     def minimise(self, batch: Batch) -> Tensor:
@@ -205,7 +223,7 @@ class MinimalAttack(Attack):
         return Found(at, torch.where(too_far.view(-1, 1, 1, 1), batch.inputs, smallest))
 
     def _smallest(self, batch: Batch) -> Tensor:
-        perturbed = batch.clip(self.minimise(batch))
+        perturbed = _finite(batch, batch.clip(self.minimise(batch)))
         # what lies on the boundary itself is pushed over it by at most a thousandth
         for push in (1e-5, 1e-4, 1e-3):
             pushed = batch.clip(batch.inputs + (1 + push) * (perturbed - batch.inputs))
@@ -220,6 +238,33 @@ class MinimalAttack(Attack):
         inside = norms(perturbation, self.norm).view(-1, 1, 1, 1) <= radius
         projected = batch.inputs + project(perturbation, radius, self.norm)
         return torch.where(inside, perturbed, projected)
+
+
+def _finite(batch: Batch, perturbed: Tensor) -> Tensor:
+    """Return the clean inputs where an attack has lost itself in NaN."""
+    finite = torch.isfinite(perturbed).flatten(1).all(1).view(-1, 1, 1, 1)
+    return torch.where(finite, perturbed, batch.inputs)
+
+
+def find_adversarials(
+    attack: Attack, batch: Batch, radii: Sequence[float], ceiling: float
+) -> Found:
+    """Attack the samples that have a class to move away from; the others stay as they are."""
+    rows = batch.has_prediction.nonzero().flatten()
+    if len(rows) == len(batch.inputs):
+        return attack.find(batch, radii, ceiling)
+    if not len(rows):
+        return Found([batch.inputs] * len(radii), batch.inputs)
+    found = attack.find(batch.select(rows), radii, ceiling)
+    return Found(
+        [replaced(batch.inputs, rows, perturbed) for perturbed in found.at_thresholds],
+        replaced(batch.inputs, rows, found.smallest),
+    )
+
+
+def replaced(inputs: Tensor, rows: Tensor, values: Tensor) -> Tensor:
+    """Return inputs (N, C, H, W) with those of some rows (M,) replaced."""
+    return inputs.index_copy(0, rows, values)
 
 
 def norms(perturbation: Tensor, norm: Norm) -> Tensor:

@@ -38,7 +38,6 @@ AttackName = Literal[
 ]
 ATTACK_NAMES: tuple[AttackName, ...] = typing.get_args(AttackName)
 Threshold = Annotated[float, Field(gt=0)]
-Target = Literal["prediction", "label"]
 
 
 class OneStepOptions(Settings):
@@ -127,10 +126,6 @@ class Attacks(Settings):
         [0.0005, 0.001, 0.002, 0.01, 0.02, 0.05], description="further thresholds, same units"
     )
     images: PositiveInt | None = Field(1000, description="test images; null: the whole test set")
-    target: Target = Field(
-        "prediction",
-        description="class to move away from: the prediction (vulnerability) or the label (damage)",
-    )
     box: bool = Field(False, description="clip to pixels in [0, 1]; the definition does not")
     seed: NonNegativeInt = 0
     batch_size: PositiveInt = Field(32, description="no influence on results; GPUs want hundreds")

@@ -46,7 +46,10 @@ CAPTIONS: dict[str, str] = {
     "loss_and_accuracy_damage": (
         "ICML 2019, Appendix, Figure 9. The paper: what an attack adds to the loss and what it "
         "takes from the accuracy are not equivalent. Both over the epochs of usual training, and "
-        "one against the other, a point per network and epoch: not one curve."
+        "one against the other (c), a point per network and epoch: not one curve. (d) sets the "
+        "share of predictions that an attack on the label's loss changes, which the authors "
+        "measure, against the vulnerability of Definition 1: on the diagonal where every "
+        "prediction is right, below it where many are wrong."
     ),
     "early_stopping": (
         "ICML 2019, Appendix, Figure 10. The paper: since vulnerability follows the cross-entropy, "

@@ -144,6 +144,7 @@ LABELS = {
     "grad_l2_untied": r"$\mathbb{E}\,\|\partial_x L\|_2$, ties broken",
     "grad_nonzero": "non-zero gradient coordinates (%)",
     "vulnerability": "adversarial vulnerability (%)",
+    "vulnerability_of_label": "the same, attacking the label's loss (%)",
     "accuracy": "accuracy (%)",
     "adversarial_accuracy": "adversarial accuracy (%)",
     "error": "error (%)",
@@ -161,6 +162,7 @@ LABELS = {
 LEGEND: dict[str, Any] = {"frameon": False, "fontsize": "small", "title_fontsize": "small"}
 PERCENTAGES = {
     "vulnerability",
+    "vulnerability_of_label",
     "accuracy",
     "error",
     "adversarial_accuracy",

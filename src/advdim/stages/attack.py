@@ -54,7 +54,6 @@ def attack_cell(
         settings.thresholds,
         normalisation=normalisation,
         units=settings.epsilon_units,
-        target=settings.target,
         box=settings.box,
         seed=settings.seed,
         batch_size=settings.batch_size,
@@ -63,7 +62,6 @@ def attack_cell(
         **cell.columns(),
         "attack": name,
         "norm": attack.norm,
-        "target": settings.target,
         "dimension": pixels.dimension,
         "thresholds": [
             to_normalised(value, settings.epsilon_units, normalisation)

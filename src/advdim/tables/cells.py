@@ -18,9 +18,31 @@ MEASURE_COLUMNS = (
     Column("grad_l1_untied", REAL, "nats per normalised unit", "E||dL/dx||_1, ties broken"),
     Column("grad_l2_untied", REAL, "nats per normalised unit", "E||dL/dx||_2, ties broken"),
     Column("grad_nonzero", REAL, "fraction", "share of gradient coordinates that are not 0"),
-    Column("vulnerability", REAL, "fraction", "share of predictions changed by raising the loss"),
-    Column("damage", REAL, "nats", "mean increase of the loss under the attack"),
-    Column("adversarial_accuracy", REAL, "fraction", "share of correct predictions under attack"),
+    Column(
+        "vulnerability",
+        REAL,
+        "fraction",
+        "share of predictions, right or wrong before, changed by an attack on the prediction "
+        "(ICML 2019, Definition 1)",
+    ),
+    Column(
+        "vulnerability_of_label",
+        REAL,
+        "fraction",
+        "share of predictions changed by an attack on the label's loss (the authors' code)",
+    ),
+    Column(
+        "damage",
+        REAL,
+        "nats",
+        "mean increase of the label's loss under an attack on it (ICML 2019, Definition 1)",
+    ),
+    Column(
+        "adversarial_accuracy",
+        REAL,
+        "fraction",
+        "share of correct predictions under an attack on the label's loss",
+    ),
 )
 EPOCH_COLUMNS = (
     Column("epoch", WHOLE, "", "from 0; -1 is at initialisation, after one batch-norm pass"),
