@@ -59,7 +59,7 @@ def invented_tables(status):
         cells.append(
             {
                 **identity, "status": status, "dimension": size**2, "experiments": ["e"],
-                "dampening": 0.5, "attack_epsilon": 0.004,
+                "dampening": 0.5, "attack_threshold": 0.004,
                 "first_order_factor": factor if epsilon else 0.0, **summarise(pd.DataFrame(rows)),
             }
         )  # fmt: skip

@@ -34,7 +34,7 @@ def trainer(pixels, method="pgd_linf", epsilon=0.01, settings=SETTINGS, owner=("
     method_settings = {"steps": 2} if method == "pgd_linf" else {}
     function = objective(method, method_settings)
     augmentation = Augmentation(crop_padding=1, flip=True)
-    return Trainer(network, pixels, function, epsilon, settings, augmentation, owner)
+    return Trainer(network, pixels, function, epsilon, 0.004, settings, augmentation, owner)
 
 
 def without_time(rows):

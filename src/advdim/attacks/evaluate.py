@@ -14,7 +14,7 @@ from advdim.answers import cross_entropy, predicted
 from advdim.attacks.base import Attack, Batch, find_adversarials, norms, replaced
 from advdim.attacks.pgd import Norm, l2_norm
 from advdim.perturbations import loss_gradient
-from advdim.units import EpsilonUnits, Normalisation, threshold, to_normalised
+from advdim.units import Normalisation, threshold
 
 Rows = dict[str, np.ndarray]
 TOLERANCE = 1e-5
@@ -30,11 +30,10 @@ def evaluate_attack(
     inputs: Tensor,
     labels: Tensor,
     attack: Attack,
-    epsilon_inf: float,
+    threshold_inf: float,
     thresholds: Sequence[float] = (),
     *,
     normalisation: Normalisation | None = None,
-    units: EpsilonUnits = "normalised",
     box: bool = False,
     ceiling_inf: float | None = None,
     seed: int = 0,
@@ -55,10 +54,9 @@ def evaluate_attack(
         inputs: normalised inputs (N, C, H, W), float32.
         labels: classes (N,), int64.
         attack: an attack of the registry.
-        epsilon_inf: the threshold of the table's loss, prediction and noise columns.
-        thresholds: further thresholds at which success is reported.
-        normalisation: needed for pixel units and for the box.
-        units: units of ``epsilon_inf``, ``thresholds`` and ``ceiling_inf``.
+        threshold_inf: of the table's loss, prediction and noise columns; normalised units.
+        thresholds: further ones, at which success is reported.
+        normalisation: needed for the box.
         box: clip to pixels in [0, 1].
         ceiling_inf: largest threshold in the search for the smallest adversarial; by default the
             range of the pixels, or of the inputs where no normalisation is given.
@@ -72,29 +70,23 @@ def evaluate_attack(
         under the attack on it), ``ascended`` (whether that attack raises the loss of this image),
         ``first_order`` (``epsilon_p * ||dL/dx||_q``, Lemma 2), ``snr_db``
         (``20 log10 ||x||_2 / ||delta||_2`` at the threshold, Appendix C; infinite without
-        perturbation), and of shape (N, 1 + number of thresholds), first at ``epsilon_inf``, then at
-        each of ``thresholds``: ``success``, ``adversarial_predictions``, ``adversarial_losses``,
-        and ``label_attack_predictions``, under the attack on the label's loss.
+        perturbation), and of shape (N, 1 + number of thresholds), at ``threshold_inf`` and each of
+        ``thresholds``: ``success``, ``adversarial_predictions``, ``adversarial_losses``, and
+        ``label_attack_predictions``, under the attack on the label's loss.
 
     Raises:
         AttackViolation: a reported adversarial failed its verification.
         ValueError: a threshold is negative, a normalisation is missing, inputs are not float32.
     """
-    check_request(inputs, (epsilon_inf, *thresholds), normalisation, units, box)
-    scales = normalisation or Normalisation((0.0,), (1.0,))
+    check_request(inputs, (threshold_inf, *thresholds), normalisation, box)
     dimension = inputs[0].numel()
     if ceiling_inf is None:
         ceiling_inf = default_ceiling(inputs, normalisation)
-    else:
-        ceiling_inf = to_normalised(ceiling_inf, units, scales)
     order = ORDER[attack.norm]
-    radii = [
-        threshold(to_normalised(value, units, scales), dimension, order)
-        for value in (epsilon_inf, *thresholds)
-    ]
+    radii = [threshold(value, dimension, order) for value in (threshold_inf, *thresholds)]
     ceiling = threshold(ceiling_inf, dimension, order)
     predictions = predict(network, inputs, batch_size)[0]
-    pixel_box = scales.box(inputs) if box else None
+    pixel_box = normalisation.box(inputs) if normalisation and box else None
     parts = [
         _attack_batch(network, attack, batch, labels[_rows(batch)], radii, ceiling)
         for batch in attack.batches(network, inputs, predictions, seed, batch_size, pixel_box)
@@ -158,7 +150,6 @@ def check_request(
     inputs: Tensor,
     thresholds: Sequence[float],
     normalisation: Normalisation | None,
-    units: EpsilonUnits,
     box: bool,
 ) -> None:
     """Raise ValueError for a request that has no answer."""
@@ -166,8 +157,8 @@ def check_request(
         raise ValueError(f"attacks are evaluated in float32, the inputs are {inputs.dtype}")
     if min(thresholds) < 0:
         raise ValueError(f"a threshold is negative: {min(thresholds)}")
-    if normalisation is None and (units == "pixel" or box):
-        raise ValueError("pixel units and the pixel box need the normalisation")
+    if normalisation is None and box:
+        raise ValueError("the pixel box needs the normalisation")
 
 
 def default_ceiling(inputs: Tensor, normalisation: Normalisation | None) -> float:

@@ -45,15 +45,18 @@ def attack_cell(
     pixels = load_pixels(pixels_file)
     inputs, labels = first_inputs(pixels, settings.images, device)
     attack = configured_attack(config, name)
+    thresholds = [
+        to_normalised(value, config.units, normalisation)
+        for value in (settings.threshold_of(cell.network), *settings.thresholds)
+    ]
     columns = evaluate_attack(
         network,
         inputs,
         labels,
         attack,
-        settings.epsilon_of(cell.network),
-        settings.thresholds,
+        thresholds[0],
+        thresholds[1:],
         normalisation=normalisation,
-        units=settings.epsilon_units,
         box=settings.box,
         seed=settings.seed,
         batch_size=settings.batch_size,
@@ -63,10 +66,7 @@ def attack_cell(
         "attack": name,
         "norm": attack.norm,
         "dimension": pixels.dimension,
-        "thresholds": [
-            to_normalised(value, settings.epsilon_units, normalisation)
-            for value in (settings.epsilon_of(cell.network), *settings.thresholds)
-        ],
+        "thresholds": thresholds,
     }
     values = zip(*(column.tolist() for column in columns.values()), strict=True)
     write_table(

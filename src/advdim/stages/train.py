@@ -51,13 +51,15 @@ def train_cell(
     settings = config.training_of(cell.dataset, cell.network)
     shape = Shape(pixels.channels, pixels.size, len(pixels.class_names))
     owner = tuple(asdict(cell).values())
+    threshold = to_normalised(settings.measurement.threshold, config.units, pixels.normalisation)
     network = build(config.networks[cell.network], shape, stream(*owner, "initialisation"))
     method = getattr(config.methods, cell.method).model_dump()
     trainer = Trainer(
         network,
         pixels,
         objective(cell.method, method),
-        to_normalised(float(cell.epsilon), settings.epsilon_units, pixels.normalisation),
+        float(cell.epsilon),
+        threshold,
         settings,
         config.datasets[cell.dataset].augmentation,
         owner,
@@ -82,7 +84,7 @@ def train_cell(
         "status": outcome.status,
         "dimension": pixels.dimension,
         "first_order_factor": first_order_factor(cell.method, method),
-        "attack_epsilon": trainer.attack_epsilon,
+        "attack_threshold": threshold,
         "epochs": trainer.state.epoch,
         "seconds": outcome.seconds,
         "precision": trainer.precision,

@@ -73,7 +73,7 @@ RUN_COLUMNS = (
         "each over a nodes; null: unknown",
     ),
     Column("first_order_factor", REAL, "", "of epsilon_p E||dL/dx||_q in the training objective"),
-    Column("attack_epsilon", REAL, "normalised units", "l-inf threshold of the test attack"),
+    Column("attack_threshold", REAL, "normalised units", "l-inf threshold of the test attack"),
     Column("epochs", WHOLE, "", "epochs trained"),
     Column("seconds", REAL, "s", "training and measuring time"),
     Column("device", TEXT, "", "hardware the cell was trained on"),
