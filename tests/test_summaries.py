@@ -11,7 +11,7 @@ def rows(norm="l2", ascended=(True, True, True, True)):
     """Four images: one resists, one is changed, one was wrong, one is changed late."""
     return pd.DataFrame(
         {
-            **CELL, "attack": "pgd_l2", "norm": norm, "dimension": 4,
+            **CELL, "attack": "pgd_l2", "effort": "", "norm": norm, "dimension": 4,
             "sample": range(4), "label": [0, 0, 1, 0], "prediction": [0, 0, 0, 0],
             "loss": [0.1, 0.1, 2.0, 0.1], "first_order": [0.2, 0.4, 0.6, 0.3],
             "norm_linf": [np.nan, 0.1, 0.2, 0.5], "norm_l2": [np.nan, 0.2, 0.4, 1.0],
@@ -19,6 +19,7 @@ def rows(norm="l2", ascended=(True, True, True, True)):
             "success": [[False, False], [True, True], [True, True], [False, True]],
             "adversarial_predictions": [[0, 0], [1, 1], [1, 1], [0, 1]],
             "label_attack_predictions": [[0, 0], [1, 1], [0, 0], [0, 1]], "ascended": ascended,
+            "flags": [["random"]] * 4,
             "adversarial_losses": [[0.2, 0.3], [1.1, 2.1], [0.5, 0.4], [0.2, 1.1]],
         }
     )  # fmt: skip
@@ -30,6 +31,7 @@ def test_the_summary_of_four_images_by_hand():
     # Image 2 was wrong: raising the loss of its label changes nothing.
     assert (first["vulnerability_of_label"], second["vulnerability_of_label"]) == (0.25, 0.5)
     assert (first["accuracy"], first["adversarial_accuracy"]) == (0.75, 0.5)
+    assert first["flags"] == ["random"]
     assert second["radius"] == pytest.approx(0.4 * 2)
     assert (first["reported"], second["reported"]) == (True, False)
     assert first["ascended"] == 4

@@ -34,7 +34,8 @@ def summarise_attack(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
     ascended = rows["ascended"].to_numpy(dtype=bool)
     loss, first_order = rows["loss"].to_numpy(), rows["first_order"].to_numpy()
     shared = {
-        **{name: first[name] for name in (*IDENTITY, "attack", "norm", "dimension")},
+        **{name: first[name] for name in (*IDENTITY, "attack", "effort", "norm", "dimension")},
+        "flags": list(first["flags"]),
         "samples": len(rows),
         "accuracy": float(np.mean(label == prediction)),
         "ascended": int(ascended.sum()),
@@ -72,7 +73,7 @@ def ladder(cells: pd.DataFrame, summaries: pd.DataFrame) -> Iterator[dict[str, A
         identity = {name: cell[name] for name in IDENTITY} | {"dimension": cell["dimension"]}
         for measure in GRADIENTS:
             value = float(cell[f"{measure}_median"])
-            yield {**identity, "rung": "gradient", "measure": measure, "value": value}
+            yield {**identity, "rung": "gradient", "effort": "", "measure": measure, "value": value}
         of_cell = rungs[(rungs[list(IDENTITY)] == cell[list(IDENTITY)]).all(axis=1)]
         for attack in RUNGS:
             for _, row in of_cell[of_cell["attack"] == attack].iterrows():
@@ -81,7 +82,8 @@ def ladder(cells: pd.DataFrame, summaries: pd.DataFrame) -> Iterator[dict[str, A
                     "inverse_norm": _inverse(row["norm_linf_median"]),
                 }
                 for measure, value in values.items():
-                    yield {**identity, "rung": attack, "measure": measure, "value": float(value)}
+                    named = {"rung": attack, "effort": row["effort"], "measure": measure}
+                    yield {**identity, **named, "value": float(value)}
 
 
 def _median(norms: pd.Series) -> float:

@@ -113,6 +113,7 @@ def attack_tables(cells):
             summaries.append(
                 {
                     **same, "attack": attack, "norm": attack.split("_")[-1].replace("fgsm", "linf"),
+                    "effort": "5 steps" if attack.startswith("auto") else "",
                     "threshold": threshold, "reported": threshold == 0.01,
                     "vulnerability": min(predicted, 1.0), "damage": predicted,
                     "first_order": predicted, "norm_linf_median": 1 / cell["grad_l1_median"],

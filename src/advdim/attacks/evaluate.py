@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from advdim.answers import cross_entropy, predicted
+from advdim.answers import NO_PREDICTION, cross_entropy, predicted
 from advdim.attacks.base import Attack, Batch, find_adversarials, norms, replaced
 from advdim.attacks.pgd import Norm, l2_norm
+from advdim.checks import beaten_by_black_box, network_flags, ordered
+from advdim.flags import BLACK_BOX, NOT_FINITE, RANDOM
 from advdim.perturbations import loss_gradient
 from advdim.units import Normalisation, threshold
 
@@ -72,7 +74,8 @@ def evaluate_attack(
         (``20 log10 ||x||_2 / ||delta||_2`` at the threshold, Appendix C; infinite without
         perturbation), and of shape (N, 1 + number of thresholds), at ``threshold_inf`` and each of
         ``thresholds``: ``success``, ``adversarial_predictions``, ``adversarial_losses``, and
-        ``label_attack_predictions``, under the attack on the label's loss.
+        ``label_attack_predictions``, under the attack on the label's loss. ``flags`` lists, the
+        same for all, what makes the numbers untrustworthy (``advdim.flags``).
 
     Raises:
         AttackViolation: a reported adversarial failed its verification.
@@ -87,11 +90,16 @@ def evaluate_attack(
     ceiling = threshold(ceiling_inf, dimension, order)
     predictions = predict(network, inputs, batch_size)[0]
     pixel_box = normalisation.box(inputs) if normalisation and box else None
+    flags = network_flags(network, inputs, batch_size)
+    random = RANDOM in flags
     parts = [
-        _attack_batch(network, attack, batch, labels[_rows(batch)], radii, ceiling)
+        _attack_batch(network, attack, batch, labels[_rows(batch)], radii, ceiling, random)
         for batch in attack.batches(network, inputs, predictions, seed, batch_size, pixel_box)
     ]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    found_by = columns.pop("found_by").tolist()
+    columns["flags"] = np.empty(len(inputs), dtype=object)
+    columns["flags"][:] = [_all_flags(flags, attack, columns, found_by)] * len(inputs)
     start = {"sample": np.arange(len(inputs)), "label": labels.cpu().numpy()}
     return {**start, "prediction": predictions.cpu().numpy(), **columns}
 
@@ -103,6 +111,7 @@ def verify(
     perturbed: Tensor,
     claimed: Tensor,
     radius: float,
+    random: bool = False,
 ) -> None:
     """Check in float32 that all perturbations are in the ball and all claimed adversarials are.
 
@@ -113,6 +122,7 @@ def verify(
         perturbed: what the attack returned (N, C, H, W).
         claimed: which of them are reported as adversarial (N,), bool.
         radius: the threshold in the attack's norm; infinite for a smallest adversarial.
+        random: the network's answers are, so that nothing can be said of what it answers now.
 
     Raises:
         AttackViolation: names the attack and the first offending sample.
@@ -124,7 +134,7 @@ def verify(
         excess = (perturbed - torch.clamp(perturbed, *batch.box)).flatten(1).abs().amax(dim=1)
         _raise_first(attack, batch, excess > 0, "leaves the pixel box")
     rows = claimed.nonzero().flatten()
-    if len(rows):
+    if len(rows) and not random:
         predictions, _ = predict(network, perturbed[rows].float(), len(rows))
         unchanged = torch.zeros_like(claimed)
         unchanged[rows] = predictions == batch.targets[rows]
@@ -175,15 +185,16 @@ def _attack_batch(
     labels: Tensor,
     radii: Sequence[float],
     ceiling: float,
+    random: bool,
 ) -> Rows:
     found = find_adversarials(attack, batch, radii, ceiling)
     success = [
         batch.is_adversarial(perturbed) & batch.has_prediction for perturbed in found.at_thresholds
     ]
     for perturbed, claimed, radius in zip(found.at_thresholds, success, radii, strict=True):
-        verify(network, attack, batch, perturbed, claimed, radius)
+        verify(network, attack, batch, perturbed, claimed, radius, random)
     has_smallest = batch.is_adversarial(found.smallest) & batch.has_prediction
-    verify(network, attack, batch, found.smallest, has_smallest, math.inf)
+    verify(network, attack, batch, found.smallest, has_smallest, math.inf, random)
     ascended = (batch.targets == labels) | (batch.has_prediction & attack.ascends)
     of_label = _away_from_label(attack, batch, labels, radii, found.at_thresholds)
     for perturbed, radius in zip(of_label, radii, strict=True):
@@ -192,6 +203,7 @@ def _attack_batch(
     outcomes = [predict(network, perturbed, len(labels)) for perturbed in of_label]
     losses = [cross_entropy(logits, labels) for _, logits in outcomes]
     return _columns(network, attack, batch, labels, radii[0], found.at_thresholds[0]) | {
+        "found_by": np.array(found.found_by or [""] * len(labels)),
         "adversarial_prediction": predictions[0].cpu().numpy(),
         "adversarial_loss": losses[0].cpu().numpy(),
         "ascended": ascended.cpu().numpy(),
@@ -202,6 +214,19 @@ def _attack_batch(
         "norm_l2": _norm_column(found.smallest - batch.inputs, has_smallest, "l2"),
         "success": torch.stack(success, dim=1).cpu().numpy(),
     }
+
+
+def _all_flags(
+    of_network: Sequence[str], attack: Attack, columns: Rows, found_by: Sequence[str]
+) -> list[str]:
+    """Return the network's flags, with what showed under attack alone."""
+    flags = set(of_network)
+    under_attack = ("adversarial_predictions", "label_attack_predictions")
+    if any((columns[name] == NO_PREDICTION).any() for name in under_attack):
+        flags.add(NOT_FINITE)
+    if attack.black_box and beaten_by_black_box(found_by, attack.black_box):
+        flags.add(BLACK_BOX)
+    return ordered(flags)
 
 
 def _away_from_label(

@@ -64,6 +64,7 @@ def attack_cell(
     constant = {
         **cell.columns(),
         "attack": name,
+        "effort": attack.effort(len(pixels.class_names)),
         "norm": attack.norm,
         "dimension": pixels.dimension,
         "thresholds": thresholds,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from advdim.tables.columns import FLAG, REAL, TEXT, WHOLE, Column, listed
+from advdim.tables.columns import EFFORT, FLAG, FLAGS, REAL, TEXT, WHOLE, Column, listed
 
 LISTED = "first at the reported threshold, then at each further one"
 ON_PREDICTION = "under an attack on the prediction"
 ON_LABEL = "under an attack on the label's loss"
 ATTACK_COLUMNS = (
     Column("attack", TEXT, "", "attack of the registry"),
+    EFFORT,
+    FLAGS,
     Column("norm", TEXT, "", "norm of the attack's ball: linf or l2"),
     Column("dimension", WHOLE, "", "d = channels * size * size"),
 )
@@ -64,6 +66,7 @@ ATTACK_SUMMARY_COLUMNS = (
 LADDER_COLUMNS = (
     Column("dimension", WHOLE, "", "d = channels * size * size"),
     Column("rung", TEXT, "", "gradient, or the attack, from weak to strong"),
+    EFFORT,
     Column("measure", TEXT, "", "what value is: a measure, or inverse_norm"),
     Column(
         "value",

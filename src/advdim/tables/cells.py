@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from advdim.tables.columns import FLAG, REAL, TEXT, WHOLE, Column, listed
+from advdim.tables.columns import FLAG, FLAGS, REAL, TEXT, WHOLE, Column, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +64,7 @@ SAMPLE_COLUMNS = (
 RUN_COLUMNS = (
     Column("experiments", listed(TEXT), "", "experiments that use the cell"),
     Column("status", TEXT, "", "done, diverged or failed"),
+    FLAGS,
     Column("dimension", WHOLE, "", "d = channels * size * size"),
     Column(
         "dampening",
