@@ -20,9 +20,10 @@ CAPTIONS: dict[str, str] = {
         "ICML 2019, Figure 2 (Section 4.2). The paper: without strong regularisation, "
         "vulnerability (a) and gradient norm (b) grow linearly in the square root of the input "
         "dimension, the more slowly the stronger PGD is; accuracy depends on the strength alone "
-        "(c), and at equal vulnerability larger inputs are no less accurate (d). Medians and 10th "
+        "(d), and at equal vulnerability larger inputs are no less accurate (e). Medians and 10th "
         "to 90th percentile over the last epochs. The gradient is shown with ties of copied pixels "
-        "broken and at the image itself, with the share of its coordinates that are not zero."
+        "broken (b) and at the image itself (c), with the share of its coordinates that are not "
+        "zero (f)."
     ),
     "usual_training": (
         "Preprint, Figure 1, and ICML 2019, Appendix, Figures 5 and 6. The papers: after usual "
