@@ -1,4 +1,4 @@
-"""The answer to the question: what grows from the smallest to the largest input, and by how much."""
+"""The answer: what grows from the smallest to the largest input, and by how much."""
 
 from __future__ import annotations
 
@@ -78,11 +78,11 @@ class Growth:
 def growths(tables: Mapping[str, pd.DataFrame], experiment: str) -> list[Growth]:
     """Return, per architecture, the growth without a method, then with each at its strongest."""
     rows = over_epochs(last_epochs(tables, experiment))
-    found = []
-    for _, of_network in rows.groupby("network", sort=False):
-        for of_training in _trainings(of_network):
-            found.append(_growth(of_training, tables["cells"], experiment))
-    return found
+    return [
+        _growth(of_training, tables["cells"], experiment)
+        for _, of_network in rows.groupby("network", sort=False)
+        for of_training in _trainings(of_network)
+    ]
 
 
 def ratio(rows: pd.DataFrame, measure: str) -> float:
@@ -104,13 +104,17 @@ def _trainings(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
     for of_method in (plain, *(group for _, group in trained.groupby("method", sort=False))):
         strongest = of_method[of_method["epsilon"] == of_method["epsilon"].max()]
         if len(strongest):
-            yield strongest[strongest["size"].isin([strongest["size"].min(), strongest["size"].max()])]
+            yield strongest[
+                strongest["size"].isin([strongest["size"].min(), strongest["size"].max()])
+            ]
 
 
 def _growth(rows: pd.DataFrame, cells: pd.DataFrame, experiment: str) -> Growth:
     first = rows.iloc[0]
     sizes, dimensions = sorted(rows["size"].unique()), sorted(rows["dimension"].unique())
-    same = cells["size"].isin(sizes) & cells["experiments"].map(lambda names: experiment in set(names))
+    same = cells["size"].isin(sizes) & cells["experiments"].map(
+        lambda names: experiment in set(names)
+    )
     for name in ("dataset", "network", "method", "epsilon"):
         same &= cells[name] == first[name]
     share = rows["vulnerability"].mean()
@@ -140,7 +144,7 @@ def _change(
     """Return the change of a measure; ``none`` is what it is where nothing changes."""
     networks = rows.dropna(subset=[measure]).reset_index(drop=True)
     if networks.empty:
-        return Change(*[math.nan] * 5, "")
+        return Change(math.nan, math.nan, math.nan, math.nan, math.nan, "")
     means = _means(networks, measure)
     change = statistic(networks, measure)
     low = high = math.nan

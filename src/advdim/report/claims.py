@@ -98,8 +98,8 @@ class Claims:
 def claims_of(rows: pd.DataFrame) -> Claims:
     """Return the table ``claims`` as a person reads it; what no experiment draws is apart."""
     judged, absent = rows[rows["experiment"] != ""], rows[rows["experiment"] == ""]
-    repeated = judged["claim"].duplicated(keep=False)
-    read = {index: _read(row, bool(repeated[index])) for index, row in judged.iterrows()}
+    repeated = set(judged["claim"][judged["claim"].duplicated()])
+    read = {index: _read(row, row["claim"] in repeated) for index, row in judged.iterrows()}
     return Claims(
         parts=[(part, [read[index] for index in of.index]) for part, of in by_part(judged)],
         judged=list(read.values()),

@@ -60,7 +60,10 @@ class Kind:
 
 def kind_of(config: Config, cells: pd.DataFrame) -> Kind:
     """Return what kind of run it is; ``cells`` is the table of its trained networks."""
-    experiments = {**config.experiments, **config.initialisation}
+    experiments: dict[str, Experiment | InitialisationExperiment] = {
+        **config.experiments,
+        **config.initialisation,
+    }
     used = dict.fromkeys(experiment.dataset for experiment in experiments.values())
     images = [_images(name, config.datasets[name]) for name in used]
     return Kind(

@@ -12,8 +12,9 @@ import pandas as pd
 from advdim.tables import CELL_KEYS
 
 SHOWN = (
-    *CELL_KEYS, "status", "accuracy_median", "vulnerability_median", "vulnerability_of_label_median",
-    "damage_median", "grad_l1_median", "grad_l1_untied_median", "epochs", "seconds", "experiments",
+    *CELL_KEYS, "status", "accuracy_median", "vulnerability_median",
+    "vulnerability_of_label_median", "damage_median", "grad_l1_median", "grad_l1_untied_median",
+    "epochs", "seconds", "experiments",
 )  # fmt: skip
 
 
@@ -33,7 +34,7 @@ def networks_of(cells: pd.DataFrame) -> Networks:
         columns=[name.removesuffix("_median") for name in columns],
         rows=[[_value(row[name]) for name in columns] for _, row in cells.iterrows()],
         ended_badly=[
-            (named(row), row["status"], row["error"] or "its loss is not finite")
+            (named(row), row["status"], _why(row["error"]))
             for _, row in cells[cells["status"] != "done"].iterrows()
         ],
     )
@@ -58,6 +59,11 @@ def provenance_of(cells: pd.DataFrame) -> dict[str, str]:
         found = ", ".join(f"{k} {v}" for k, v in json.loads(versions).items())
         facts[f"Versions ({count} networks)"] = found
     return facts
+
+
+def _why(error: object) -> str:
+    """Return why a network failed; only one that diverged has no error, which is null."""
+    return error if isinstance(error, str) else "its loss is not finite"
 
 
 def _value(value: object) -> str:
