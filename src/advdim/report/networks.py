@@ -1,4 +1,4 @@
-"""The networks: what was measured of each, which ended badly, and what made them."""
+"""The networks: what was measured of each, and what made them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ SHOWN = (
 
 @dataclass(frozen=True)
 class Networks:
-    """The table of networks in words, and those that diverged or failed, each with why."""
+    """The table of networks in words."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
-    ended_badly: Sequence[tuple[str, str, str]]
 
 
 def networks_of(cells: pd.DataFrame) -> Networks:
@@ -33,18 +32,6 @@ def networks_of(cells: pd.DataFrame) -> Networks:
     return Networks(
         columns=[name.removesuffix("_median") for name in columns],
         rows=[[_value(row[name]) for name in columns] for _, row in cells.iterrows()],
-        ended_badly=[
-            (named(row), row["status"], _why(row["error"]))
-            for _, row in cells[cells["status"] != "done"].iterrows()
-        ],
-    )
-
-
-def named(row: pd.Series) -> str:
-    """Return a network's identity in words."""
-    return (
-        f"{row['network']} on {row['dataset']}, {row['size']} pixels, {row['method']} "
-        f"{row['epsilon']:g}, seed {row['seed']}"
     )
 
 
@@ -59,11 +46,6 @@ def provenance_of(cells: pd.DataFrame) -> dict[str, str]:
         found = ", ".join(f"{k} {v}" for k, v in json.loads(versions).items())
         facts[f"Versions ({count} networks)"] = found
     return facts
-
-
-def _why(error: object) -> str:
-    """Return why a network failed; only one that diverged has no error, which is null."""
-    return error if isinstance(error, str) else "its loss is not finite"
 
 
 def _value(value: object) -> str:

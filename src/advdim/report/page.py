@@ -12,6 +12,7 @@ import yaml
 from advdim.config import Config
 from advdim.report.answer import KEY_FIGURE, growths
 from advdim.report.claims import claims_of
+from advdim.report.doubts import failures_of
 from advdim.report.figures import figures_of
 from advdim.report.kind import kind_of
 from advdim.report.networks import networks_of, provenance_of
@@ -49,6 +50,7 @@ def report_page(
         claims=claims_of(tables["claims"]),
         figures=drawn,
         experiments=list(dict.fromkeys(figure.experiment for figure in drawn)),
+        failures=failures_of(config, cells),
         networks=networks_of(cells),
         settings=_settings(config),
         provenance={**provenance, **provenance_of(cells)},
