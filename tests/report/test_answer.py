@@ -12,11 +12,11 @@ from advdim.report.answer import growths
 EPOCHS = (7, 8, 9)
 
 
-def sweep(measures, networks=("pooled",), missing=()):
+def sweep(measures, networks=("pooled",), missing=(), flagged=()):
     """Return tables of one experiment ``e``.
 
     ``measures`` maps (method, epsilon, size) to, per seed, gradient norm, vulnerability, accuracy;
-    the middle one of three epochs has them.
+    the middle one of three epochs has them. ``missing`` and ``flagged`` are (method, size, seed).
     """
     cells, epochs = [], []
     for network in networks:
@@ -29,7 +29,8 @@ def sweep(measures, networks=("pooled",), missing=()):
                 ended = "failed" if (method, size, seed) in missing else "done"
                 cells.append({
                     **cell, "status": ended, "experiments": ["e"], "dimension": size**2,
-                    "attack_epsilon": 0.02, "dampening": 1.0,
+                    "attack_threshold": 0.02, "dampening": 1.0,
+                    "flags": ["zero_gradients"] if (method, size, seed) in flagged else [],
                 })  # fmt: skip
                 for epoch in EPOCHS:
                     names = ("grad_l1_untied", "vulnerability", "accuracy")
@@ -130,6 +131,14 @@ def test_networks_that_failed_are_counted_and_left_out():
     # The one of 16 pixels is in no number anyway.
     assert (growth.missing, growth.networks) == (1, 3)
     assert growth.gradient_norm.smallest == pytest.approx(np.mean(SMALL[1:], axis=0)[0])
+
+
+def test_networks_whose_numbers_carry_a_flag_are_counted():
+    (growth,) = growths(
+        sweep(PLAIN, flagged=[("none", 8, 0), ("none", 8, 2), ("none", 16, 1)]), "e"
+    )
+    # The one of 16 pixels is in no number.
+    assert growth.flagged == 2
 
 
 @pytest.mark.parametrize(("share", "saturated"), [(0.002, True), (0.4, False), (0.998, True)])

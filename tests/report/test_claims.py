@@ -12,7 +12,7 @@ from advdim.claims.base import claim_rows
 from advdim.claims.registry import CLAIMS
 from advdim.config import load
 from advdim.report.claims import claims_of
-from advdim.report.page import report_page
+from advdim.report.page import READ, report_page
 from advdim.tables import TABLES
 from tests.claims import worlds
 from tests.conftest import SMALL
@@ -36,10 +36,7 @@ def rows_of(world):
 
 @cache
 def page_of(world):
-    tables = {
-        name: pd.DataFrame({column.name: [] for column in TABLES[name]})
-        for name in ("cells", "epochs")
-    }
+    tables = {name: pd.DataFrame({column.name: [] for column in TABLES[name]}) for name in READ}
     return Page(report_page(load(SMALL), {**tables, "claims": rows_of(world)}, {}, {}))
 
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from advdim.config import load
-from advdim.report.doubts import Failure, failures_of
+from advdim.flags import NOT_FINITE, SENTENCES, ZERO_GRADIENTS
+from advdim.report.doubts import Failure, failures_of, flagged_of
 from advdim.results import all_results
 from advdim.tables import TABLES
 
@@ -66,3 +68,34 @@ def test_networks_that_ended_badly_are_named_by_their_table(swept):
         Failure(f"{name} 2", "diverged", "its loss is not finite"),
         Failure(f"{name} 3", "failed", "out of memory"),
     ]
+
+
+def network(seed, flags, **others):
+    row = {"dataset": "digits", "network": "n", "size": 8, "method": "none", "epsilon": 0.0}
+    return {**row, "seed": seed, "flags": flags, **others}
+
+
+def test_every_flag_has_its_sentence_its_networks_and_who_saw_it():
+    cells = [network(0, np.array([ZERO_GRADIENTS])), network(1, np.array([])), network(2, None)]
+    attacks = [
+        # One row per threshold.
+        network(0, np.array([NOT_FINITE, ZERO_GRADIENTS]), attack="fgsm"),
+        network(0, np.array([NOT_FINITE, ZERO_GRADIENTS]), attack="fgsm"),
+        network(1, np.array([ZERO_GRADIENTS]), attack="fgsm"),
+        network(1, np.array([ZERO_GRADIENTS]), attack="pgd_linf"),
+    ]
+    tables = {"cells": pd.DataFrame(cells), "attack_summaries": pd.DataFrame(attacks)}
+    finite, gradients = flagged_of(tables)
+    assert (finite.flag, finite.sentence) == (NOT_FINITE, SENTENCES[NOT_FINITE])
+    name = "n on digits, 8 pixels, none 0, seed"
+    assert finite.networks == [(f"{name} 0", "fgsm")]
+    assert gradients.flag == ZERO_GRADIENTS
+    assert gradients.networks == [
+        (f"{name} 0", "the measures, fgsm"),
+        (f"{name} 1", "fgsm, pgd_linf"),
+    ]
+
+
+def test_without_flags_nothing_is_distrusted():
+    rows = pd.DataFrame([network(0, None, attack="fgsm"), network(1, np.array([]), attack="fgsm")])
+    assert flagged_of({"cells": rows, "attack_summaries": rows}) == []

@@ -10,7 +10,8 @@ import yaml
 from advdim.claims.registry import CLAIMS
 from advdim.config import load
 from advdim.figures.captions import CAPTIONS
-from advdim.report.page import SECTIONS, report_page
+from advdim.flags import SENTENCES
+from advdim.report.page import READ, SECTIONS, report_page
 from advdim.stages.claims import judge_claims
 from advdim.stages.report import write_report
 from advdim.tables import TABLES, read_table, write_table
@@ -136,7 +137,7 @@ def page_of(raw_config, tables, figures=("input_dimension",)):
     file.write_bytes(PIXEL)
     every = {
         name: tables.get(name, pd.DataFrame({column.name: [] for column in TABLES[name]}))
-        for name in ("cells", "epochs", "claims")
+        for name in READ
     }
     drawn = {("dimension", figure): [file] for figure in figures}
     return Page(report_page(load(raw_config), every, drawn, {}))
@@ -220,6 +221,20 @@ def test_networks_that_ended_badly_are_named_with_why(trained, ended, why):
     plain, strong = all_with_class(page.root, "growth")
     assert "1 of these networks diverged or failed and is left out." in text_of(plain)
     assert "left out" not in text_of(strong)
+
+
+def test_numbers_with_a_flag_are_named_below_and_at_the_answer(trained):
+    page = trained(3, flagged=[("none", 8, 1), ("pgd_linf", 8, 0), ("pgd_linf", 32, 2)])
+    doubts = next(s for s in page.root.iter("section") if s.get("id") == "doubts-section")
+    assert SENTENCES["zero_gradients"] in text_of(doubts)
+    assert "3 of 12 networks" in text_of(doubts)
+    assert "pooled on invented, 32 pixels, pgd_linf 0.1, seed 2 (seen by the measures)" in text_of(
+        doubts
+    )
+    plain, strong = all_with_class(page.root, "growth")
+    assert "The numbers of 1 of these networks are not to be trusted." in text_of(plain)
+    assert "The numbers of 2 of these networks are not to be trusted." in text_of(strong)
+    assert "No network carries a flag" in trained(3).text
 
 
 def test_a_run_without_the_key_figure_says_that_it_does_not_answer(raw_config, tmp_path):

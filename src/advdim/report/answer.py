@@ -14,6 +14,7 @@ from advdim.claims.intervals import interval, spread_over_networks
 from advdim.claims.needs import EVERYTHING, NOTHING
 from advdim.claims.networks import over_epochs, stratify
 from advdim.claims.rows import last_epochs
+from advdim.report.doubts import has_flags
 
 KEY_FIGURE = "input_dimension"
 GRADIENT_NORM = "grad_l1_untied"
@@ -50,6 +51,7 @@ class Growth:
         threshold: of the test attack, normalised units.
         networks: how many there are of one size, the fewest.
         missing: networks of these sizes that diverged or failed.
+        flagged: networks of these sizes whose numbers carry a flag.
         gradient_norm: E||dL/dx||_1, ties broken; its change is a factor.
         vulnerability: as a fraction; its change is a difference.
         accuracy: as a fraction, likewise.
@@ -64,6 +66,7 @@ class Growth:
     threshold: float
     networks: int
     missing: int
+    flagged: int
     gradient_norm: Change
     vulnerability: Change
     accuracy: Change
@@ -124,9 +127,10 @@ def _growth(rows: pd.DataFrame, cells: pd.DataFrame, experiment: str) -> Growth:
         epsilon=float(first["epsilon"]),
         sizes=(int(sizes[0]), int(sizes[-1])),
         root_dimension=math.sqrt(dimensions[-1] / dimensions[0]),
-        threshold=float(first["attack_epsilon"]),
+        threshold=float(first["attack_threshold"]),
         networks=min(map(len, stratify(rows.reset_index(drop=True)))),
         missing=int((same & (cells["status"] != "done")).sum()),
+        flagged=int((same & has_flags(cells)).sum()),
         gradient_norm=_change(rows, GRADIENT_NORM, ratio, math.exp, none=1.0),
         vulnerability=_change(rows, "vulnerability", difference, float, none=0.0),
         accuracy=_change(rows, "accuracy", difference, float, none=0.0),

@@ -12,7 +12,7 @@ import pandas as pd
 from advdim.tables import CELL_KEYS
 
 SHOWN = (
-    *CELL_KEYS, "status", "accuracy_median", "vulnerability_median",
+    *CELL_KEYS, "status", "flags", "accuracy_median", "vulnerability_median",
     "vulnerability_of_label_median", "damage_median", "grad_l1_median", "grad_l1_untied_median",
     "epochs", "seconds", "experiments",
 )  # fmt: skip

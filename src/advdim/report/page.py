@@ -12,11 +12,13 @@ import yaml
 from advdim.config import Config
 from advdim.report.answer import KEY_FIGURE, growths
 from advdim.report.claims import claims_of
-from advdim.report.doubts import failures_of
+from advdim.report.doubts import failures_of, flagged_of
 from advdim.report.figures import figures_of
 from advdim.report.kind import kind_of
 from advdim.report.networks import networks_of, provenance_of
 
+# The tables that the page is filled from.
+READ = ("cells", "epochs", "attack_summaries", "claims")
 SECTIONS = {
     "answer": "The answer",
     "claims": "Claims",
@@ -36,8 +38,8 @@ def report_page(
 ) -> str:
     """Return the page, which loads nothing.
 
-    ``tables`` are by name, with ``cells``, ``epochs`` and ``claims`` among them, ``figures`` maps
-    (experiment, figure) to its files, and ``provenance`` is what made the report itself.
+    ``tables`` are those of ``READ`` by name, ``figures`` maps (experiment, figure) to its files,
+    and ``provenance`` is what made the report itself.
     """
     cells, drawn = tables["cells"], figures_of(figures)
     key = [figure for figure in drawn if figure.figure == KEY_FIGURE]
@@ -50,6 +52,7 @@ def report_page(
         claims=claims_of(tables["claims"]),
         figures=drawn,
         experiments=list(dict.fromkeys(figure.experiment for figure in drawn)),
+        flagged=flagged_of(tables),
         failures=failures_of(config, cells),
         networks=networks_of(cells),
         settings=_settings(config),

@@ -12,11 +12,8 @@ from advdim import __version__
 from advdim.config import Config
 from advdim.files import atomic
 from advdim.provenance import commit, versions
-from advdim.report.page import report_page
+from advdim.report.page import READ, report_page
 from advdim.tables import TABLES, read_table
-
-# Those that the page is filled from.
-READ = ("cells", "epochs", "claims")
 
 
 def write_report(config: Config, table_files: Sequence[str | Path], output: str | Path) -> None:
