@@ -25,7 +25,7 @@ $(READY): envs/requirements.txt pyproject.toml
 demo: $(READY)
 	$(BIN)/snakemake --cores $(CORES)
 	@$(BIN)/snakemake --quiet --report results/workflow.html
-	@echo "Open results/report.html: claims, figures, networks, settings. How each was made: results/workflow.html."
+	@echo "Open results/report.html: the answer, claims, figures, networks, settings. How each was made: results/workflow.html."
 
 CONFIG ?= config.yaml
 GPU ?= a100

@@ -94,7 +94,8 @@ def run_here(
     assert isinstance(architecture, ConvolutionalNetwork)
     shape = Shape(pixels.channels, settings.size, len(pixels.class_names))
     initial = build(architecture, shape, stream("benchmark", int(seed)))
-    strength = to_normalised(float(epsilon), training.epsilon_units, pixels.normalisation)
+    strength = to_normalised(float(epsilon), config.units, pixels.normalisation)
+    threshold = to_normalised(training.measurement.threshold, config.units, pixels.normalisation)
     augmentation = config.datasets[settings.dataset].augmentation
     if variant == "plain":
         torch.set_num_threads(config.threads)
@@ -113,7 +114,7 @@ def run_here(
         owner = ("benchmark", seed)
         function = objective(method, getattr(config.methods, method).model_dump())
         own = measuring_little(training).model_copy(update={"precision": variant})
-        trainer = Trainer(initial, pixels, function, strength, own, augmentation, owner)
+        trainer = Trainer(initial, pixels, function, strength, threshold, own, augmentation, owner)
         start = time.process_time()
         trainer.train()
         seconds = time.process_time() - start
@@ -122,7 +123,7 @@ def run_here(
         initial,
         Batches(pixels, "test").ordered(attack.batch_size),
         attack,
-        to_normalised(attack.epsilon, attack.epsilon_units, pixels.normalisation),
+        threshold,
         stream("noise"),
         stream("start"),
     )

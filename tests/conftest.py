@@ -33,8 +33,7 @@ SMALL = {
     },
     "methods": {"pgd_linf": {"steps": 2, "relative_step": 0.5}},
     "attacks": {
-        "epsilon": 0.1,
-        "epsilon_units": "normalised",
+        "threshold": 0.1,
         "thresholds": [0.5],
         "images": 8,
         "options": {"pgd_linf": {"steps": 2, "relative_step": 0.5}},

@@ -16,6 +16,7 @@ MODULES = {stage: [f"advdim.stages.{stage}"] for stage in RESULT_STAGES} | {
     "table_cells": ["advdim.stages.table_cells"],
     "table_bounds": ["advdim.stages.table_bounds"],
     "claims": ["advdim.stages.claims"],
+    "report": ["advdim.stages.report"],
     "dimension": ["advdim.stages.figure", "advdim.figures.dimension"],
     "pooling": ["advdim.stages.figure", "advdim.figures.pooling"],
 }
@@ -53,12 +54,14 @@ def digests(package):
         ("data/prepare.py", "\nEDITED = 1\n", {"pixels"}),
         ("sandwich.py", "\nEDITED = 1\n", {"table_bounds"}),
         ("tables/cells.py", "\nEDITED = 1\n", {"table_cells"}),
+        ("report/page.py", "\nEDITED = 1\n", {"report"}),
+        ("report/templates/page.html", "<p>Edited.</p>", {"report"}),
         ("figures/pooling.py", "\nEDITED = 1\n", {"pooling"}),
         ("figures/style.py", "\nEDITED = 1\n", {"pooling", "dimension"}),
+        ("figures/captions.py", "\nEDITED = 1\n", {"report"}),
         # What only checks, stores or explains.
         ("config/explain.py", "\nEDITED = 1\n", set()),
         ("tables/parquet.py", "\nEDITED = 1\n", set()),
-        ("figures/captions.py", "\nEDITED = 1\n", set()),
         ("units.py", "\n# a comment\n\n\n", set()),
     ],
 )  # fmt: skip

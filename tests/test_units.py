@@ -24,6 +24,7 @@ def test_normalisation_matches_torchvision():
 def test_pixel_thresholds_are_divided_by_the_deviation(epsilon):
     normalisation = Normalisation((0.5,), (0.2,))
     assert to_normalised(epsilon, "pixel", normalisation) == pytest.approx(epsilon * 5)
+    assert to_normalised(epsilon, "pixel", normalisation, 2) == pytest.approx(epsilon * 25)
     assert to_normalised(epsilon, "normalised", normalisation) == epsilon
 
 

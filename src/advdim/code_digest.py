@@ -58,7 +58,8 @@ APART = frozenset(
 def code_digest(*modules: str) -> str:
     """Return a hash of modules and of all that they import of this package, however often.
 
-    Comments, docstrings and layout do not count, nor does what stands in ``APART``.
+    Comments, docstrings and layout do not count, nor does what stands in ``APART``; the folder
+    ``templates`` beside a module does.
     """
     digest = hashlib.sha256()
     for module in sorted(_closure(modules)):
@@ -90,14 +91,17 @@ def _known(module: str) -> _Known:
     """Return a module's digest and imports, from before where its file is as it was then."""
     file = _file(module)
     assert file is not None, module
-    status = file.stat()
-    state = f"{status.st_mtime_ns} {status.st_size}"
+    templates = sorted((file.parent / "templates").glob("*"))
+    state = " ".join(f"{s.st_mtime_ns} {s.st_size}" for s in map(Path.stat, (file, *templates)))
     before = _remembered().get(module)
     if before and before[0] == state:
         return _Known(*before)
     tree = ast.parse(file.read_bytes())
     imports = sorted({name for name in _imported_names(tree) if _file(name)})
-    known = _Known(state, imports, hashlib.sha256(_written(tree).encode()).hexdigest())
+    digest = hashlib.sha256(_written(tree).encode())
+    for template in templates:
+        digest.update(template.read_bytes())
+    known = _Known(state, imports, digest.hexdigest())
     _remembered()[module] = list(known)
     return known
 

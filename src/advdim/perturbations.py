@@ -48,6 +48,12 @@ def one_step(gradient: torch.Tensor, epsilon: float, p: float) -> torch.Tensor:
     return epsilon * gradient / length.view(-1, 1, 1, 1)
 
 
+def uniform_start(inputs: torch.Tensor, epsilon: float, random: torch.Generator) -> torch.Tensor:
+    """Draw a perturbation per sample uniformly from the l-inf ball (Madry et al. 2018)."""
+    noise = torch.rand(inputs.shape, generator=random, device=random.device)
+    return torch.empty_like(inputs).copy_((2 * noise - 1) * epsilon)
+
+
 def pgd_linf(
     network: nn.Module,
     inputs: torch.Tensor,
@@ -56,22 +62,20 @@ def pgd_linf(
     *,
     steps: int,
     relative_step: float,
-    random: torch.Generator | None = None,
+    start: torch.Tensor | None = None,
     gradient: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return the l-inf perturbation after ``steps`` projected sign-gradient ascent steps.
 
-    ``relative_step`` is the step over ``epsilon``; with ``random`` the start is uniform in the
-    ball (Madry et al. 2018). There is no clipping to the pixel box: Definition 1 has none.
-    ``gradient`` is the loss gradient at the inputs, where it is known: a first step from there
-    needs no other.
+    ``relative_step`` is the step over ``epsilon``; ``start`` is the first perturbation, shaped like
+    ``inputs``; without it, the attack starts at the inputs. There is no clipping to the pixel box:
+    Definition 1 has none. ``gradient`` is the loss gradient at the inputs, where it is known: a
+    first step from there needs no other.
     """
-    if random is None:
+    if start is None:
         delta = torch.zeros_like(inputs)
     else:
-        noise = torch.rand(inputs.shape, generator=random, device=random.device)
-        delta = torch.empty_like(inputs).copy_((2 * noise - 1) * epsilon)
-        gradient = None
+        delta, gradient = start, None
     for _ in range(steps):
         if gradient is None:
             _, gradient = loss_gradient(network, inputs + delta, targets)

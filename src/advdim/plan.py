@@ -21,6 +21,7 @@ from advdim.costs import (
     attack_passes,
     attack_seconds,
     gpu_multiply_adds_per_second,
+    measuring_passes,
     training_seconds,
 )
 from advdim.data.batches import Batches
@@ -49,7 +50,7 @@ TIMED_PIXELS = 32 * 32 * 32
 
 @dataclass(frozen=True)
 class StepTimes:
-    """Measured seconds per image of one training step and of one measurement."""
+    """Measured seconds per image of a training step, and of a measurement where all are right."""
 
     training: float
     measuring: float
@@ -154,6 +155,7 @@ def _time_steps(config: Config, dataset: str, network: str, size: int, method: s
     channels = config.datasets[dataset].usual_channels
     pixels = _noise(count, channels, size)
     module = build(config.networks[network], Shape(channels, size, 10), stream("plan"))
+    _label_as_predicted(module, pixels)
     function = objective(method, getattr(config.methods, method).model_dump())
     random = stream("plan")
 
@@ -166,6 +168,14 @@ def _time_steps(config: Config, dataset: str, network: str, size: int, method: s
         measure(module, batches, settings.measurement, 0.01, stream("noise"), random)
 
     return StepTimes(_best_of(train) / count, _best_of(measure_once) / count)
+
+
+@torch.no_grad()
+def _label_as_predicted(network: torch.nn.Module, pixels: Pixels) -> None:
+    """Make every label right, so that none of the images is attacked twice."""
+    ((inputs, _),) = Batches(pixels, "train").ordered(len(pixels.labels["train"]))
+    pixels.labels["train"] = network.eval()(inputs).argmax(1)
+    network.train()
 
 
 def _noise(count: int, channels: int, size: int) -> Pixels:
@@ -195,7 +205,9 @@ def _seconds(config: Config, cell: Cell, times: StepTimes) -> float:
     train, test = dataset.image_counts()
     trained = train * (1 - dataset.validation_fraction) * settings.epochs
     measured = 1 + sum(settings.measured(epoch) for epoch in range(settings.epochs))
-    images = 2 * min(settings.measurement.images or test, test)
+    measurement = settings.measurement
+    images = float(2 * min(measurement.images or test, test))
+    images *= measuring_passes(measurement) / (measurement.steps + MEASURING_PASSES)
     return trained * times.training + measured * images * times.measuring
 
 

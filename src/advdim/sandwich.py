@@ -28,16 +28,13 @@ def with_attacks(
 ) -> pd.DataFrame:
     """Return one cell's ``bounds`` with the smallest verified adversarial of each sample.
 
-    ``attacks`` are the cell's per-sample rows, of any attacks. An adversarial counts where it
-    changes the prediction: what moves away from the label of a sample that is wrong from the start
-    does not. FGSM counts up to ``largest_fgsm`` grey levels of 255. Samples without an adversarial
-    have NaN.
+    ``attacks`` are the cell's per-sample rows, of any attacks. FGSM counts up to ``largest_fgsm``
+    grey levels of 255. Samples without an adversarial have NaN.
     """
     bounds = bounds.drop(
         columns=["best_attack_l2", "best_attack", "fgsm_l2", "published_violated"], errors="ignore"
     )
-    moved = (attacks["target"] == "prediction") | (attacks["label"] == attacks["prediction"])
-    found = attacks[moved & attacks["norm_l2"].notna()]
+    found = attacks[attacks["norm_l2"].notna()]
     best = found.sort_values("norm_l2", kind="stable").drop_duplicates("sample")
     best = best[["sample", "norm_l2", "attack"]].rename(
         columns={"norm_l2": "best_attack_l2", "attack": "best_attack"}

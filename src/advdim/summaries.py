@@ -17,9 +17,9 @@ GRADIENTS = ("grad_l1", "grad_l1_untied")
 def summarise_attack(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield one row per threshold from the per-sample rows of one (cell, attack).
 
-    Vulnerability counts changed *predictions*, whatever the target (Definition 1). Damage and its
-    first-order prediction are averaged over the same images: those from whose label the attack
-    moves away, since elsewhere it does not ascend the loss and Lemma 2 says nothing.
+    Vulnerability counts changed *predictions* (Definition 1). Damage and its first-order prediction
+    are averaged over the same images: those whose loss the attack raises, since elsewhere Lemma 2
+    says nothing.
     """
     if rows.empty:
         return
@@ -30,10 +30,12 @@ def summarise_attack(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
     losses = np.stack(rows["adversarial_losses"].to_list())
     success = np.stack(rows["success"].to_list())
     label, prediction = rows["label"].to_numpy(), rows["prediction"].to_numpy()
-    ascended = (label == prediction) | (first["target"] == "label")
+    of_label = np.stack(rows["label_attack_predictions"].to_list())
+    ascended = rows["ascended"].to_numpy(dtype=bool)
     loss, first_order = rows["loss"].to_numpy(), rows["first_order"].to_numpy()
     shared = {
-        **{name: first[name] for name in (*IDENTITY, "attack", "norm", "target", "dimension")},
+        **{name: first[name] for name in (*IDENTITY, "attack", "effort", "norm", "dimension")},
+        "flags": list(first["flags"]),
         "samples": len(rows),
         "accuracy": float(np.mean(label == prediction)),
         "ascended": int(ascended.sum()),
@@ -50,8 +52,9 @@ def summarise_attack(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
             "radius": float(threshold * root),
             "reported": k == 0,
             "vulnerability": float(np.mean(predictions[:, k] != prediction)),
+            "vulnerability_of_label": float(np.mean(of_label[:, k] != prediction)),
             "success": float(np.mean(success[:, k])),
-            "adversarial_accuracy": float(np.mean(predictions[:, k] == label)),
+            "adversarial_accuracy": float(np.mean(of_label[:, k] == label)),
             "damage": _mean((losses[:, k] - loss)[ascended]),
             "first_order": _mean(predicted[ascended]),
         }
@@ -70,7 +73,7 @@ def ladder(cells: pd.DataFrame, summaries: pd.DataFrame) -> Iterator[dict[str, A
         identity = {name: cell[name] for name in IDENTITY} | {"dimension": cell["dimension"]}
         for measure in GRADIENTS:
             value = float(cell[f"{measure}_median"])
-            yield {**identity, "rung": "gradient", "measure": measure, "value": value}
+            yield {**identity, "rung": "gradient", "effort": "", "measure": measure, "value": value}
         of_cell = rungs[(rungs[list(IDENTITY)] == cell[list(IDENTITY)]).all(axis=1)]
         for attack in RUNGS:
             for _, row in of_cell[of_cell["attack"] == attack].iterrows():
@@ -79,7 +82,8 @@ def ladder(cells: pd.DataFrame, summaries: pd.DataFrame) -> Iterator[dict[str, A
                     "inverse_norm": _inverse(row["norm_linf_median"]),
                 }
                 for measure, value in values.items():
-                    yield {**identity, "rung": attack, "measure": measure, "value": float(value)}
+                    named = {"rung": attack, "effort": row["effort"], "measure": measure}
+                    yield {**identity, **named, "value": float(value)}
 
 
 def _median(norms: pd.Series) -> float:

@@ -20,7 +20,10 @@ IDENTITY = ("dataset", "network", "size", "method", "epsilon", "seed")
 
 @dataclass(frozen=True)
 class Cell:
-    """One trained network, identified by these six values and by nothing else."""
+    """One trained network, identified by these six values and by nothing else.
+
+    ``epsilon`` is in normalised units, whatever those of the sweep.
+    """
 
     dataset: str
     network: str
@@ -58,7 +61,9 @@ def experiment_cells(config: Config, name: str) -> Iterator[Cell]:
         for method in experiment.methods:
             for epsilon in experiment.epsilons_of(method):
                 trained = "none" if epsilon == "0" else method
-                strength = "0" if trained == "none" else epsilon
+                strength = "0"
+                if trained != "none":
+                    strength = config.strength(experiment.dataset, method, epsilon)
                 for seed in experiment.seeds:
                     cell = Cell(experiment.dataset, network, size, trained, strength, seed)
                     if cell not in seen:
@@ -94,6 +99,7 @@ def training_settings(config: Config, cell: Cell) -> str:
         "augmentation": dataset.augmentation.model_dump(mode="json"),
         "network": json.loads(network.architecture()),
         "training": config.training_of(cell.dataset, cell.network).model_dump(mode="json"),
+        "units": config.units,
         "method": _with_code(getattr(config.methods, cell.method)),
         **_network_code(network),
     }
@@ -131,10 +137,15 @@ def attack_settings(config: Config, network: str, attack: str) -> str:
     Only the attack's own options enter, so that editing them runs this attack again and no other.
     """
     common = config.attacks.model_dump(
-        mode="json", exclude={"options", "examples", "epsilon_by_network", "batch_size"}
+        mode="json", exclude={"options", "examples", "threshold_by_network", "batch_size"}
     )
     options = _with_code(getattr(config.attacks.options, attack))
-    settings = {**common, "epsilon": config.attacks.epsilon_of(network), "options": options}
+    settings = {
+        **common,
+        "threshold": config.attacks.threshold_of(network),
+        "units": config.units,
+        "options": options,
+    }
     return json.dumps(settings, sort_keys=True)
 
 

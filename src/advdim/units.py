@@ -1,18 +1,19 @@
 """The one owner of units: pixels against normalised inputs, and thresholds across norms.
 
-Pixels are in [0, 1]; a network sees ``(pixel - mean) / std`` per channel. A threshold is given in
-one of two units and converted here, nowhere else.
+Pixels are in [0, 1]; a network sees ``(pixel - mean) / std`` per channel. A sweep gives strengths
+and thresholds in one of two units; they are converted here, nowhere else. Imports no torch.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
-EpsilonUnits = Literal["normalised", "pixel"]
+Units = Literal["normalised", "pixel"]
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,20 @@ class Normalisation:
 
     @staticmethod
     def _per_channel(values: tuple[float, ...], like: torch.Tensor) -> torch.Tensor:
-        return torch.tensor(values, dtype=like.dtype, device=like.device).view(1, -1, 1, 1)
+        return like.new_tensor(values).view(1, -1, 1, 1)
 
 
-def to_normalised(epsilon: float, units: EpsilonUnits, normalisation: Normalisation) -> float:
-    """Express an l-inf threshold in normalised units.
+def to_normalised(
+    value: float, units: Units, normalisation: Normalisation, power: int = 1
+) -> float:
+    """Express an l-inf threshold, or a strength, in normalised units.
 
     A pixel threshold is divided by the mean of the channels' standard deviations, so that the ball
     stays a ball (ICML 2019, Section 4: "multiply by .2 to compare with 0-1 pixel values").
+    ``power`` is that of the gradient which a strength multiplies: gradients with respect to pixels
+    are larger by the inverse standard deviation.
     """
-    return epsilon / normalisation.scale if units == "pixel" else epsilon
+    return value / normalisation.scale**power if units == "pixel" else value
 
 
 def threshold(epsilon_inf: float, dimension: int, p: float) -> float:

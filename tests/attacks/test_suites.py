@@ -8,7 +8,6 @@ import math
 from dataclasses import replace
 
 import foolbox
-import numpy as np
 import pytest
 import torch
 import torchattacks
@@ -16,7 +15,7 @@ from foolbox import attacks as foolbox_attacks
 from torch import Tensor, nn
 
 from advdim.attacks.autoattack import AutoAttack
-from advdim.attacks.base import Batch, norms
+from advdim.attacks.base import norms
 from advdim.attacks.evaluate import evaluate_attack
 from advdim.attacks.foolbox_suite import BoundaryAttack, nearest_other
 from advdim.attacks.registry import ATTACKS
@@ -147,70 +146,3 @@ def test_autoattack_equals_torchattacks_on_pixels(
         normalisation=normalisation, box=True, seed=11,
     )  # fmt: skip
     assert rows["success"][:, 0].tolist() == changed.tolist()
-
-
-def test_autoattack_refuses_what_it_cannot_do(images: Images) -> None:
-    few = nn.Sequential(nn.Flatten(), nn.Linear(192, 3)).eval()
-    with pytest.raises(ValueError, match="four classes"):
-        ATTACKS["autoattack_linf"].run(few, images[0], images[1].clamp_max(2), 0.1)
-
-
-def test_settings_reach_the_members(network: nn.Module, images: Images) -> None:
-    attack = ATTACKS["autoattack_linf"]
-    assert isinstance(attack, AutoAttack)
-    batch = next(attack.batches(network, *images, 0, 64, None))
-    default = attack._ensemble(network, 0.1, batch)._autoattack.attacks
-    assert [getattr(member, "steps", None) for member in default] == [100, 100, 100, None]
-    assert default[3].n_queries == 5000
-    weak = replace(attack, steps=10, queries=7)._ensemble(network, 0.1, batch)
-    members = weak._autoattack.attacks
-    assert [getattr(member, "steps", None) for member in members] == [10, 10, 10, None]
-    assert members[3].n_queries == 7
-
-
-def test_autoattack_is_at_least_as_strong_as_its_weakest_rival(
-    network: nn.Module, images: Images
-) -> None:
-    inputs, labels = images
-    rates = {}
-    for name in ("fgsm", "autoattack_linf"):
-        attack = ATTACKS[name]
-        if isinstance(attack, AutoAttack):
-            attack = replace(attack, steps=10, queries=200)
-        rates[name] = evaluate_attack(network, inputs, labels, attack, 0.35)["success"].mean()
-    assert np.isfinite(list(rates.values())).all()
-    assert rates["autoattack_linf"] >= rates["fgsm"] > 0
-
-
-def test_autoattack_leaves_decided_samples_alone(
-    network: nn.Module, images: Images, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    attack = replace(ATTACKS["autoattack_linf"], steps=5, queries=50)
-    thresholds = [0.4, 0.3, 0.35, 0.45, 0.6]
-    alone = [
-        evaluate_attack(network, *images, attack, threshold)["success"][:, 0]
-        for threshold in thresholds
-    ]
-    attacked: list[tuple[float, int]] = []
-    original = AutoAttack.perturb
-
-    def spy(self: AutoAttack, batch: Batch, epsilon: float) -> Tensor:
-        attacked.append((epsilon, len(batch.inputs)))
-        return original(self, batch, epsilon)
-
-    monkeypatch.setattr(AutoAttack, "perturb", spy)
-    rows = evaluate_attack(network, *images, attack, thresholds[0], thresholds[1:])
-    count = dict(attacked)
-    assert count[0.4] == len(images[0])
-    assert 0 < count[0.35] < alone[0].sum()
-    assert count.get(0.3, 0) < alone[0].sum()
-    assert count[0.45] == (~alone[0]).sum() > 0
-    assert (rows["success"][:, 0] == alone[0]).all()
-    by_size = rows["success"][:, np.argsort(thresholds)]
-    assert (np.diff(by_size.astype(int), axis=1) >= 0).all()
-    # what is skipped is what the ensemble alone does not break either, but for chance
-    for k in range(len(thresholds)):
-        assert (rows["success"][:, k] >= alone[k]).mean() > 0.9
-    found = rows["norm_linf"]
-    for k, threshold in enumerate(thresholds):
-        assert (rows["success"][:, k] == (found <= threshold)).all()

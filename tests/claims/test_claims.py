@@ -86,9 +86,9 @@ def test_the_last_epochs_of_one_network_are_a_spread_and_no_interval(seeds):
     (claim,) = [claim for claim in CLAIMS if claim.name == "damage_is_first_order"]
     row = judge(claim, tables, "dimension")
     ratio = tables["epochs"].merge(tables["cells"][["network", "size", "method", "epsilon", "seed",
-                                                    "attack_epsilon"]])  # fmt: skip
+                                                    "attack_threshold"]])  # fmt: skip
     ratio = ratio[(ratio["network"] == "pooled") & ratio["summarised"] & (ratio["split"] == "test")]
-    per_epoch = (ratio["damage"] / ratio["attack_epsilon"] / ratio["grad_l1"]).groupby(
+    per_epoch = (ratio["damage"] / ratio["attack_threshold"] / ratio["grad_l1"]).groupby(
         ratio["epoch"]
     ).mean()  # fmt: skip
     assert row.epoch_low == pytest.approx(per_epoch.quantile(0.1))

@@ -60,7 +60,7 @@ def tables(
     vary(initialisation, ["value"], spread, random)
     return {
         "cells": cells,
-        "epochs": epochs.drop(columns=["dimension", "dampening", "attack_epsilon"]),
+        "epochs": epochs.drop(columns=["dimension", "dampening", "attack_threshold"]),
         "attack_summaries": attacks,
         "bounds": bounds,
         "initialisation": initialisation.drop(columns=["method", "epsilon"]),
@@ -121,7 +121,7 @@ def _regularised(true):
             yield {
                 "dataset": "invented", "network": "strided", "size": 32, "method": method,
                 "epsilon": epsilon, "epoch": epoch, "split": "test", "summarised": True,
-                "dimension": dimension, "attack_epsilon": 0.02, "dampening": 1.0,
+                "dimension": dimension, "attack_threshold": 0.02, "dampening": 1.0,
                 "grad_l1": grad, "grad_l1_untied": grad, "grad_l2": grad_l2,
                 "grad_l2_untied": grad_l2, "vulnerability": vulnerability, "accuracy": accuracy,
                 "damage": 0.02 * grad, "loss": 1.0, "adversarial_accuracy": accuracy / 2,
@@ -137,7 +137,7 @@ def _trained(true):
                         "dataset": "invented", "network": "pooled", "size": size,
                         "method": "pgd_linf" if epsilon else "none", "epsilon": epsilon,
                         "epoch": epoch, "split": split, "dimension": 3 * size**2,
-                        "dampening": 1.0, "attack_epsilon": ATTACK_EPSILON,
+                        "dampening": 1.0, "attack_threshold": ATTACK_EPSILON,
                         "summarised": epoch >= EPOCHS - SUMMARISED,
                         **_measures(true, size, epsilon, power, epoch, split),
                     }  # fmt: skip
@@ -189,7 +189,7 @@ def _pools(true):
             yield {
                 "dataset": "invented", "network": network, "size": 32, "method": "none",
                 "epsilon": 0.0, "epoch": epoch, "split": "test", "dimension": 3 * 32**2,
-                "summarised": epoch > 0, "loss": 1.0, "attack_epsilon": ATTACK_EPSILON,
+                "summarised": epoch > 0, "loss": 1.0, "attack_threshold": ATTACK_EPSILON,
                 "dampening": 1 / 32 if averaged else 1 / 4, "grad_l1": grad,
                 "grad_l1_untied": grad, "grad_l2": grad / 50, "grad_l2_untied": grad / 50,
                 "vulnerability": 0.2 * later, "damage": 0.1,
@@ -200,7 +200,7 @@ def _pools(true):
 
 def _cells_of(epochs):
     rows = epochs[epochs["summarised"] & (epochs["split"] == "test")]
-    constant = [*CELL_KEYS, "dimension", "dampening", "attack_epsilon"]
+    constant = [*CELL_KEYS, "dimension", "dampening", "attack_threshold"]
     cells = rows.groupby(constant)[["grad_l1"]].median().add_suffix("_median").reset_index()
     used = [[EXPERIMENTS.get(network, "pools")] for network in cells["network"]]
     return cells.assign(experiments=used, status="done")

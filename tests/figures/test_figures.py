@@ -59,7 +59,7 @@ def invented_tables(status):
         cells.append(
             {
                 **identity, "status": status, "dimension": size**2, "experiments": ["e"],
-                "dampening": 0.5, "attack_epsilon": 0.004,
+                "dampening": 0.5, "attack_threshold": 0.004,
                 "first_order_factor": factor if epsilon else 0.0, **summarise(pd.DataFrame(rows)),
             }
         )  # fmt: skip
@@ -113,7 +113,8 @@ def attack_tables(cells):
             summaries.append(
                 {
                     **same, "attack": attack, "norm": attack.split("_")[-1].replace("fgsm", "linf"),
-                    "target": "label", "threshold": threshold, "reported": threshold == 0.01,
+                    "effort": "5 steps" if attack.startswith("auto") else "",
+                    "threshold": threshold, "reported": threshold == 0.01,
                     "vulnerability": min(predicted, 1.0), "damage": predicted,
                     "first_order": predicted, "norm_linf_median": 1 / cell["grad_l1_median"],
                 }
@@ -341,6 +342,26 @@ def test_a_size_has_its_colour_whatever_is_missing_in_a_panel():
         for axis in (left, right)
     ]
     assert colours[0] == colours[1]
+
+
+def test_a_panel_compares_the_two_vulnerabilities():
+    tables = synthetic_tables()
+    tables["epochs"]["vulnerability_of_label"] = tables["epochs"]["vulnerability"] / 4
+    axis = draw("loss_and_accuracy_damage", tables).axes[3]
+    diagonal, *sizes = axis.lines
+    np.testing.assert_array_equal(*diagonal.get_data())
+    assert len(sizes) == 3
+    for line in sizes:
+        np.testing.assert_allclose(line.get_ydata(), np.asarray(line.get_xdata()) / 4)
+        assert max(line.get_xdata()) > 10
+
+
+def test_the_names_of_attacks_say_their_effort():
+    titles = {axis.get_title() for axis in draw("attack_thresholds", synthetic_tables()).axes}
+    assert "AutoAttack, $\\ell_\\infty$\n(5 steps)" in titles
+    assert "FGSM, $\\ell_\\infty$" in titles
+    ladder_titles = {axis.get_title() for axis in draw("attack_ladder", synthetic_tables()).axes}
+    assert "AutoAttack, $\\ell_\\infty$\n(5 steps)" in ladder_titles
 
 
 def test_early_stopping_compares_the_lowest_test_loss_with_the_last_epoch():

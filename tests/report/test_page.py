@@ -1,48 +1,28 @@
 from __future__ import annotations
 
-from html.parser import HTMLParser
+import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
 from advdim.claims.registry import CLAIMS
 from advdim.config import load
 from advdim.figures.captions import CAPTIONS
+from advdim.flags import SENTENCES
+from advdim.report.page import READ, SECTIONS, report_page
 from advdim.stages.claims import judge_claims
 from advdim.stages.report import write_report
 from advdim.tables import TABLES, read_table, write_table
 
-VOID = {"meta", "br", "input", "img"}
+from .pages import Page, all_with_class, text_of
+from .test_answer import sweep
+
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8cf"
     "c0000003010100c9fe92ef0000000049454e44ae426082"
 )
-
-
-class Page(HTMLParser):
-    """Collects tags, attributes and text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict]] = []
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def cell_row(seed):
@@ -149,3 +129,133 @@ def test_a_figure_that_no_page_can_show_is_named(raw_config, tmp_path):
     page = Page(Path(tmp_path / "report.html").read_text())
     assert not page.all("img")
     assert "Drawn as input_dimension.pdf" in page.text
+
+
+def page_of(raw_config, tables, figures=("input_dimension",)):
+    """Return the page of a sweep's tables, with the figures of its experiment ``dimension``."""
+    file = Path(raw_config["results"], "drawn.png")
+    file.write_bytes(PIXEL)
+    every = {
+        name: tables.get(name, pd.DataFrame({column.name: [] for column in TABLES[name]}))
+        for name in READ
+    }
+    drawn = {("dimension", figure): [file] for figure in figures}
+    return Page(report_page(load(raw_config), every, drawn, {}))
+
+
+@pytest.fixture
+def trained(raw_config, tmp_path):
+    """Return a function from networks per size to the page of a sweep that trained them."""
+    raw_config["results"] = str(tmp_path)
+
+    def page(seeds, ended="done", **settings):
+        measures = {
+            (method, epsilon, size): [
+                (size * (1 + seed / 50), size / 100 + seed / 500, 0.9) for seed in range(seeds)
+            ]
+            for method, epsilon in (("none", 0.0), ("pgd_linf", 0.1))
+            for size in (8, 32)
+        }
+        tables = sweep(measures, **settings)
+        tables["cells"] = tables["cells"].assign(
+            experiments=[["dimension"]] * len(tables["cells"]), seconds=60.0, device="a processor",
+            commit="abc", versions='{"torch": "2"}', epochs=10,
+            error="RuntimeError: <no> logits" if ended == "failed" else None,
+        )  # fmt: skip
+        tables["cells"].loc[tables["cells"]["status"] == "failed", "status"] = ended
+        cells = tables["cells"].assign(dampening=1.0).to_dict("records")
+        write_table(tmp_path / "cells.parquet", "cells", cells)
+        return page_of(raw_config, {**tables, "cells": read_table(tmp_path / "cells.parquet")})
+
+    return page
+
+
+def test_the_answer_comes_first_then_claims_figures_and_networks(made):
+    headings = [text_of(heading) for heading in made[1].root.iter("h2")]
+    assert headings == list(SECTIONS.values())
+    first, second = (text_of(h) for h in list(made[1].root.iter("h2"))[:2])
+    assert (first, second) == ("The answer", "Claims")
+
+
+def test_the_key_figure_is_shown_once_and_with_the_answer(made):
+    page = made[1]
+    (figure,) = [f for f in page.root.iter("figure") if "input_dimension" in f.get("id")]
+    answer = next(s for s in page.root.iter("section") if s.get("id") == "answer-section")
+    assert figure in answer.iter()
+
+
+def test_two_sentences_say_what_grows_with_its_interval(trained):
+    plain, strong = all_with_class(trained(3).root, "growth")
+    text = text_of(plain)
+    assert text.startswith(
+        "Without regularisation, the gradient norm grows: it is 4 times as large"
+    )
+    assert "at 32 pixels as at 8 (95 % interval over networks " in text
+    assert "the vulnerability grows, from 8.2 % to 32.2 %, by +24.0 points (95 % interval " in text
+    assert "at accuracies of 90.0 % and 90.0 %." in text
+    low, high = re.search(r"over networks (\S+) to (\S+);", text).groups()
+    assert 3.5 < float(low) < 4 < float(high) < 4.5
+    assert text_of(strong).startswith("With pgd_linf at strength 0.1, the gradient norm grows")
+
+
+@pytest.mark.parametrize(("seeds", "said"), [(1, "is one network"), (2, "are 2 networks")])
+def test_too_few_networks_for_an_interval_are_named(trained, seeds, said):
+    for sentence in all_with_class(trained(seeds).root, "growth"):
+        text = text_of(sentence)
+        assert f"There {said} of a size, and three are needed for an interval" in text
+        assert "95 %" not in text
+        assert "grows" not in text
+        assert "4 times as large at 32 pixels as at 8" in text
+
+
+@pytest.mark.parametrize(
+    ("ended", "why"),
+    [("failed", "RuntimeError: <no> logits"), ("diverged", "its loss is not finite")],
+)
+def test_networks_that_ended_badly_are_named_with_why(trained, ended, why):
+    page = trained(4, ended, missing=[("none", 8, 1)])
+    doubts = next(s for s in page.root.iter("section") if s.get("id") == "doubts-section")
+    (row,) = [tr for tr in doubts.iter("tr") if ended in text_of(tr)]
+    assert "pooled on invented, 8 pixels, none 0, seed 1" in text_of(row)
+    assert why in text_of(row)
+    plain, strong = all_with_class(page.root, "growth")
+    assert "1 of these networks diverged or failed and is left out." in text_of(plain)
+    assert "left out" not in text_of(strong)
+
+
+def test_numbers_with_a_flag_are_named_below_and_at_the_answer(trained):
+    page = trained(3, flagged=[("none", 8, 1), ("pgd_linf", 8, 0), ("pgd_linf", 32, 2)])
+    doubts = next(s for s in page.root.iter("section") if s.get("id") == "doubts-section")
+    assert SENTENCES["zero_gradients"] in text_of(doubts)
+    assert "3 of 12 networks" in text_of(doubts)
+    assert "pooled on invented, 32 pixels, pgd_linf 0.1, seed 2 (seen by the measures)" in text_of(
+        doubts
+    )
+    plain, strong = all_with_class(page.root, "growth")
+    assert "The numbers of 1 of these networks are not to be trusted." in text_of(plain)
+    assert "The numbers of 2 of these networks are not to be trusted." in text_of(strong)
+    assert "No network carries a flag" in trained(3).text
+
+
+def test_a_run_without_the_key_figure_says_that_it_does_not_answer(raw_config, tmp_path):
+    raw_config["results"] = str(tmp_path)
+    page = page_of(raw_config, {}, figures=("training_curves",))
+    assert "so the question is not answered here" in page.text
+    assert not all_with_class(page.root, "growth")
+
+
+def test_a_demonstration_says_that_it_is_one(made, raw_config, tmp_path):
+    said = "This run is a demonstration on the handwritten digits of 8 x 8 pixels"
+    assert said in text_of(made[1].root)
+    assert "All are about this demonstration's images" in text_of(made[1].root)
+    raw_config["datasets"]["digits"] = {"source": "torchvision", "name": "MNIST"}
+    raw_config["results"] = str(tmp_path)
+    assert "is a demonstration" not in page_of(raw_config, {}).text
+
+
+def test_what_only_the_script_can_do_is_hidden_without_it(made):
+    fields = all_with_class(made[1].root, "search")
+    assert len(fields) == 2
+    assert all("hidden" in field.attrib for field in fields)
+    searches = [i for i in made[1].root.iter("input") if i.get("type") == "search"]
+    assert all(any(i in field.iter() for field in fields) for i in searches)

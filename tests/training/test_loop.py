@@ -34,7 +34,7 @@ def trainer(pixels, method="pgd_linf", epsilon=0.01, settings=SETTINGS, owner=("
     method_settings = {"steps": 2} if method == "pgd_linf" else {}
     function = objective(method, method_settings)
     augmentation = Augmentation(crop_padding=1, flip=True)
-    return Trainer(network, pixels, function, epsilon, settings, augmentation, owner)
+    return Trainer(network, pixels, function, epsilon, 0.004, settings, augmentation, owner)
 
 
 def without_time(rows):
@@ -98,7 +98,7 @@ def test_a_cell_stopped_between_any_two_batches_ends_bit_identical(pixels, tmp_p
     assert without_time(outcome.rows) == without_time(expected.rows)
     assert same_weights(whole, resumed)
     for split, samples in expected.samples.items():
-        assert torch.equal(samples.adversarial_loss, outcome.samples[split].adversarial_loss)
+        assert torch.equal(samples.label_attack_loss, outcome.samples[split].label_attack_loss)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from advdim.config.training import Methods
-from advdim.perturbations import loss_gradient, norms, pgd_linf
+from advdim.perturbations import loss_gradient, norms, pgd_linf, uniform_start
 from advdim.streams import stream
 from advdim.training import regularisers
 from advdim.training.regularisers import REGULARISERS, first_order_factor, objective
@@ -150,8 +150,8 @@ def test_zero_gradients_are_survived(network, batch):
 
 @pytest.mark.parametrize("random_start", [False, True])
 def test_pgd_stays_in_its_ball_and_raises_the_loss(network, batch, random_start):
-    random = stream("start") if random_start else None
-    delta = pgd_linf(network, *batch, 0.05, steps=7, relative_step=0.3, random=random)
+    start = uniform_start(batch[0], 0.05, stream("start")) if random_start else None
+    delta = pgd_linf(network, *batch, 0.05, steps=7, relative_step=0.3, start=start)
     assert delta.abs().max() <= 0.05 * (1 + 1e-12)
     inputs, targets = batch
     assert F.cross_entropy(network(inputs + delta), targets) > F.cross_entropy(

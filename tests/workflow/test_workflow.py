@@ -253,7 +253,7 @@ def test_an_attacks_settings_run_that_attack_again_and_train_nothing(workflow):
 
 def test_one_networks_threshold_attacks_its_cells_only(workflow):
     workflow.config["experiments"]["regularisation"]["attacks"] = ["fgsm"]
-    workflow.config["attacks"]["epsilon_by_network"] = {"strided4": 0.2}
+    workflow.config["attacks"]["threshold_by_network"] = {"strided4": 0.2}
     assert workflow.counts() == {"attack": 3, **ATTACK_TABLES_AGAIN, "report_page": 1}
 
 

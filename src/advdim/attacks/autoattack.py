@@ -6,12 +6,12 @@ import contextlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from advdim.attacks.base import Attack, Batch, Found, norms, smaller_of
+from advdim.attacks.base import Attack, Batch, Found, finite, norms, settle, smaller_of
 from advdim.attacks.fixed import FixedAttack
 from advdim.attacks.foolbox_suite import library_randomness
 from advdim.attacks.minimal import search_direction
@@ -42,20 +42,44 @@ class UnitRangeNetwork(nn.Module):
         return self.network(inputs)
 
 
+# In the order in which they run; the last sees answers only, no gradients.
+MEMBERS = ("apgd_ce", "apgd_t", "fab_t", "square")
+STEPS, QUERIES = 100, 5000
+# Classes that a targeted member moves to: the most likely others.
+TARGETS = 9
+# The targeted loss of APGD-T compares the third and fourth largest logit.
+FEWEST_CLASSES = {"apgd_t": 4}
+
+
 @dataclass(frozen=True, kw_only=True)
 class AutoAttack(FixedAttack):
     """The standard ensemble: APGD on cross-entropy, targeted APGD, targeted FAB, Square.
 
-    The ensemble stops at a sample's first success, so its loss is not maximised. The smallest
-    adversarial is what it found, pulled back towards the clean input.
+    Each member attacks what those before it have left, judged as everywhere in this software, so
+    the ensemble breaks whatever one of them breaks. It stops at a sample's first success, so its
+    loss is not maximised. The smallest adversarial is what it found, pulled back towards the clean
+    input.
 
     Attributes:
         steps: iterations of APGD and FAB, as in the reference (torchattacks' own default is 10).
         queries: queries of Square, as in the reference.
+        members: those that run, of MEMBERS.
     """
 
-    steps: int = 100
-    queries: int = 5000
+    ascends = False
+    black_box = "square"
+    steps: int = STEPS
+    queries: int = QUERIES
+    members: tuple[str, ...] = MEMBERS
+
+    def effort(self, classes: int) -> str:
+        """Say what differs from the reference: steps, queries, members left out."""
+        differences = [
+            *([f"{self.steps} steps"] if self.steps != STEPS else []),
+            *([f"{self.queries} queries"] if self.queries != QUERIES else []),
+            *(f"no {name.upper().replace('_', '-')}" for name in self._left_out(classes)),
+        ]
+        return ", ".join(differences)
 
     def find(self, batch: Batch, thresholds: Sequence[float], ceiling: float) -> Found:
         """Attack all samples at the first threshold, at others those that are still undecided.
@@ -65,46 +89,59 @@ class AutoAttack(FixedAttack):
         """
         resisted = torch.zeros(len(batch.inputs), device=batch.inputs.device)
         smallest = batch.inputs.clone()
+        found_by = [""] * len(batch.inputs)
         # below the first threshold from the largest, so that what resists is left alone early
-        others = sorted(set(thresholds[1:]) - {thresholds[0]})
+        others = sorted(set(thresholds[1:]) - {*thresholds[:1]})
         below = [value for value in others if value < thresholds[0]]
         above = [value for value in others if value > thresholds[0]]
-        for threshold in (thresholds[0], *reversed(below), *above):
+        for threshold in (*thresholds[:1], *reversed(below), *above):
             size = norms(smallest - batch.inputs, self.norm)
             decided = ((size > 0) & (size <= threshold)) | (resisted >= threshold)
             rows = (~decided & ~batch.is_adversarial(batch.inputs)).nonzero().flatten()
             if threshold > 0 and len(rows):
                 part = batch.select(rows)
-                perturbed = self.at_threshold(part, threshold)
+                perturbed, members = self.attack(part, threshold)
                 success = part.is_adversarial(perturbed)
                 resisted[rows[~success]] = threshold
                 found = smaller_of(part, perturbed, smallest[rows], self.norm)
                 smallest[rows] = self.search(part, found, resisted[rows], ceiling)
+                if threshold == thresholds[0]:
+                    for row, member in zip(rows.tolist(), members, strict=True):
+                        found_by[row] = member
         size = norms(smallest - batch.inputs, self.norm)
         at = [
             torch.where((size <= threshold).view(-1, 1, 1, 1), smallest, batch.inputs)
             for threshold in thresholds
         ]
-        return Found(at, smallest)
+        return Found(at, smallest, found_by)
 
-    def perturb(self, batch: Batch, epsilon: float | Tensor) -> Tensor:
+    def perturb(self, batch: Batch, threshold: float | Tensor) -> Tensor:
         """Run the ensemble with one threshold for all samples.
 
-        Raises:
-            ValueError: thresholds differ, or there are fewer than four classes.
+        Raises ValueError where thresholds differ.
         """
-        if isinstance(epsilon, Tensor):
+        if isinstance(threshold, Tensor):
             raise ValueError(f"{self.name} takes one threshold for all samples")
-        offset, scale = unit_range(batch, epsilon)
-        network = UnitRangeNetwork(batch.network, offset, scale).eval()
-        # torchattacks views its tensors, which needs the default layout
-        images = ((batch.inputs - offset) / scale).contiguous()
-        with library_randomness(batch), contextlib.redirect_stdout(io.StringIO()):
-            ensemble = self._ensemble(network, epsilon / scale, batch)
-            perturbed = ensemble(images, batch.targets)
-        # rounding in [0, 1] is coarser than in the inputs' units, so project once more
-        perturbation = scale * (perturbed.detach() - images)
-        return batch.inputs + project(perturbation, per_sample(epsilon, images), self.norm)
+        return self.attack(batch, threshold)[0]
+
+    def attack(self, batch: Batch, threshold: float) -> tuple[Tensor, list[str]]:
+        """Return the perturbed inputs, and which member broke each sample; "" where none did."""
+        perturbed, found_by = batch.inputs.clone(), [""] * len(batch.inputs)
+        rows = torch.arange(len(batch.inputs), device=batch.inputs.device)
+        with torch.no_grad():
+            classes = batch.network(batch.inputs[:1]).shape[1]
+        left_out = self._left_out(classes)
+        for name in self.members:
+            if not len(rows) or name in left_out:
+                continue
+            part = batch.select(rows)
+            moved = self._run(name, part, threshold, classes)
+            broken = part.is_adversarial(moved)
+            perturbed[rows[broken]] = moved[broken]
+            for row in rows[broken].tolist():
+                found_by[row] = name
+            rows = rows[~broken]
+        return perturbed, found_by
 
     def search(self, batch: Batch, smallest: Tensor, failed: Tensor, ceiling: float) -> Tensor:
         """Pull back what the ensemble found; it is not run again."""
@@ -113,33 +150,56 @@ class AutoAttack(FixedAttack):
         scale = torch.where(torch.isfinite(scale), scale, 1.0).view(-1, 1, 1, 1)
         return smaller_of(batch, batch.inputs + scale * directions, smallest, self.norm)
 
-    def _ensemble(
-        self, network: nn.Module, epsilon: float, batch: Batch
-    ) -> torchattacks.AutoAttack:
+    def _left_out(self, classes: int) -> list[str]:
+        """Return the members of the reference that do not run on so many classes."""
+        return [
+            name
+            for name in MEMBERS
+            if name not in self.members or classes < FEWEST_CLASSES.get(name, 2)
+        ]
+
+    def _run(self, name: str, batch: Batch, threshold: float, classes: int) -> Tensor:
+        offset, scale = unit_range(batch, threshold)
+        network = UnitRangeNetwork(batch.network, offset, scale).eval()
+        # torchattacks views its tensors, which needs the default layout
+        images = ((batch.inputs - offset) / scale).contiguous()
+        with library_randomness(batch), contextlib.redirect_stdout(io.StringIO()):
+            member = self._member(name, network, threshold / scale, classes, batch)
+            moved = member(images, batch.targets).detach()
+        # rounding in [0, 1] is coarser than in the inputs' units, so project once more
+        radius = per_sample(threshold, images)
+        perturbed = batch.clip(batch.inputs + project(scale * (moved - images), radius, self.norm))
+        return settle(batch.inputs, finite(batch, perturbed), radius, self.norm)
+
+    def _member(
+        self, name: str, network: nn.Module, threshold: float, classes: int, batch: Batch
+    ) -> torchattacks.attack.Attack:
         # imported where it is needed: half of the start-up time of a job with another attack
         import torchattacks
 
-        with torch.no_grad():
-            classes = network(torch.zeros_like(batch.inputs[:1])).shape[1]
-        if classes < 4:
-            raise ValueError(f"{self.name}: its targeted loss needs four classes, got {classes}")
-        ensemble = torchattacks.AutoAttack(
-            network,
-            norm={"linf": "Linf", "l2": "L2"}[self.norm],
-            eps=epsilon,
-            n_classes=classes,
-            seed=(batch.seed + batch.first) % 2**63,
-        )
-        ensemble.set_device(batch.inputs.device)
-        for member in ensemble._autoattack.attacks:
-            if hasattr(member, "steps"):
-                member.steps = self.steps
-            if hasattr(member, "n_queries"):
-                member.n_queries = self.queries
-        return ensemble
+        common: dict[str, Any] = {
+            "norm": {"linf": "Linf", "l2": "L2"}[self.norm],
+            "eps": threshold,
+            "n_restarts": 1,
+            "seed": (batch.seed + batch.first) % 2**63,
+        }
+        # As many as the reference has, where there are more: the library attacks all.
+        targeted = {"n_classes": min(classes, TARGETS + 1)}
+        if name == "apgd_ce":
+            member = torchattacks.APGD(network, loss="ce", steps=self.steps, **common)
+        elif name == "apgd_t":
+            member = torchattacks.APGDT(network, steps=self.steps, **targeted, **common)
+        elif name == "fab_t":
+            member = torchattacks.FAB(
+                network, multi_targeted=True, steps=self.steps, **targeted, **common
+            )
+        else:
+            member = torchattacks.Square(network, n_queries=self.queries, **common)
+        member.set_device(batch.inputs.device)
+        return member
 
 
-def unit_range(batch: Batch, epsilon: float) -> tuple[Tensor, float]:
+def unit_range(batch: Batch, threshold: float) -> tuple[Tensor, float]:
     """Return offset and scale of the map from [0, 1] to the inputs.
 
     With a box, 0 is its lower end per channel and 1 its upper end for the widest channel (the
@@ -149,8 +209,8 @@ def unit_range(batch: Batch, epsilon: float) -> tuple[Tensor, float]:
     if batch.box is not None:
         low, high = batch.box
         return low, float((high - low).max())
-    low = batch.inputs.amin() - 2 * epsilon
-    return low, float(batch.inputs.amax() + 2 * epsilon - low)
+    low = batch.inputs.amin() - 2 * threshold
+    return low, float(batch.inputs.amax() + 2 * threshold - low)
 
 
 ATTACKS: tuple[Attack, ...] = (

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal, Self
 import torch
 from torch import Tensor, nn
 
+from advdim.answers import NO_PREDICTION, answered
 from advdim.attacks.pgd import Box, Norm, l2_norm, per_sample, project
 
 # a claim needs a logit gap above float32 noise, so that it holds in any batch, not only in its own
@@ -36,6 +37,7 @@ class Batch:
 
     ``inputs`` (N, C, H, W) are normalised, ``targets`` (N,) are the classes to move away from, and
     ``first`` is the index of the first sample in the whole set. The network clips to the ``box``.
+    ``rows`` (N,) says which of the batch's samples these are, where some were selected.
     """
 
     network: nn.Module
@@ -44,33 +46,46 @@ class Batch:
     box: Box | None
     seed: int
     first: int
+    rows: Tensor | None = None
 
     def generators(self) -> list[torch.Generator]:
         """Return one fresh generator per sample: the same for a sample in whichever batch."""
+        rows = range(len(self.inputs)) if self.rows is None else self.rows.tolist()
         # a large odd factor keeps the streams of neighbouring seeds apart
-        seeds = [(self.seed * 1_000_003 + self.first + k) % 2**63 for k in range(len(self.inputs))]
+        seeds = [(self.seed * 1_000_003 + self.first + k) % 2**63 for k in rows]
         return [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def margin(self, perturbed: Tensor) -> Tensor:
-        """Return the largest other logit minus the target's, less the claim gap, (N,)."""
+        """Return the largest other logit minus the target's, less the claim gap, (N,).
+
+        It is infinite where a logit is not finite: there is no prediction any more.
+        """
         with torch.no_grad():
             logits = self.network(perturbed)
         rows = torch.arange(len(logits), device=logits.device)
         target = logits[rows, self.targets]
         others = logits.index_put((rows, self.targets), logits.new_tensor(-torch.inf))
-        return others.amax(dim=1) - target - CLAIM_GAP * logits.abs().amax(dim=1)
+        margin = others.amax(dim=1) - target - CLAIM_GAP * logits.abs().amax(dim=1)
+        return margin.masked_fill(~answered(logits), torch.inf)
 
     def is_adversarial(self, perturbed: Tensor) -> Tensor:
         """Return whether the prediction differs from the target beyond float32 noise, (N,)."""
         return self.margin(perturbed) > 0
+
+    @property
+    def has_prediction(self) -> Tensor:
+        """Tell which samples have a class to move away from, (N,)."""
+        return self.targets != NO_PREDICTION
 
     def clip(self, perturbed: Tensor) -> Tensor:
         """Clip to the box, if there is one."""
         return perturbed if self.box is None else torch.clamp(perturbed, *self.box)
 
     def select(self, rows: Tensor) -> Batch:
-        """Return the batch of the given rows, for steps that draw no random numbers."""
-        return replace(self, inputs=self.inputs[rows], targets=self.targets[rows])
+        """Return the batch of the given rows (M,)."""
+        of_batch = rows if self.rows is None else self.rows[rows]
+        inputs, targets = self.inputs[rows], self.targets[rows]
+        return replace(self, inputs=inputs, targets=targets, rows=of_batch)
 
 
 @dataclass(frozen=True)
@@ -78,11 +93,13 @@ class Found:
     """What an attack found on one batch.
 
     ``at_thresholds`` holds the perturbed inputs for each threshold, ``smallest`` the smallest
-    adversarial found, or the clean input where none was found.
+    adversarial found, or the clean input where none was found. ``found_by`` names the member of an
+    ensemble that broke each sample at the first threshold, "" where none did.
     """
 
     at_thresholds: list[Tensor]
     smallest: Tensor
+    found_by: list[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,21 +115,29 @@ class Attack(ABC):
     """
 
     kind: ClassVar[Literal["fixed", "minimal"]]
+    # Whether it raises the loss of images that are wrong already; otherwise it stops at them.
+    ascends: ClassVar[bool] = True
     name: str
     norm: Norm
     reference: str
     block: int | None = None
+    # The member of an ensemble that sees answers only, no gradients.
+    black_box: ClassVar[str | None] = None
 
     def configured(self, **options: float) -> Self:
         """Return the same attack with another effort: ``steps``, ``relative_step`` and the like."""
         return replace(self, **options)  # type: ignore[arg-type]
+
+    def effort(self, classes: int) -> str:
+        """Say how the effort differs from the reference's, on so many classes; "" where not."""
+        return ""
 
     def run(
         self,
         network: nn.Module,
         inputs: Tensor,
         targets: Tensor,
-        epsilon: float,
+        threshold: float,
         *,
         seed: int = 0,
         batch_size: int = 32,
@@ -124,24 +149,24 @@ class Attack(ABC):
             network: maps normalised inputs to logits; in evaluation mode.
             inputs: clean inputs (N, C, H, W), normalised float32.
             targets: classes to move away from (N,).
-            epsilon: threshold in this attack's norm, normalised units, not negative.
+            threshold: in this attack's norm, normalised units, not negative.
             seed: seed of all random numbers.
             batch_size: samples at once; no influence on the result. On a CPU about 32 is fastest,
                 since larger activations leave its caches; a GPU wants hundreds.
             box: lowest and highest inputs; no clipping if None.
 
         Returns:
-            Perturbed inputs (N, C, H, W) within epsilon.
+            Perturbed inputs (N, C, H, W) within threshold.
 
         Raises:
             ValueError: the threshold is negative or the network is in training mode.
         """
-        if epsilon < 0:
-            raise ValueError(f"{self.name}: epsilon is negative: {epsilon}")
-        if epsilon == 0:
+        if threshold < 0:
+            raise ValueError(f"{self.name}: threshold is negative: {threshold}")
+        if threshold == 0:
             return inputs.clone()
         batches = self.batches(network, inputs, targets, seed, batch_size, box)
-        return torch.cat([self.at_threshold(batch, epsilon) for batch in batches])
+        return torch.cat([self.at_threshold(batch, threshold) for batch in batches])
 
     def batches(
         self,
@@ -164,14 +189,14 @@ class Attack(ABC):
             part = slice(first, first + size)
             yield Batch(attacked, inputs[part], targets[part], box, seed, first)
 
-    def at_threshold(self, batch: Batch, epsilon: float | Tensor) -> Tensor:
+    def at_threshold(self, batch: Batch, threshold: float | Tensor) -> Tensor:
         """Return perturbed inputs in the box, off the ball by no more than the attack itself is."""
-        perturbed = batch.clip(self.perturb(batch, epsilon))
-        return settle(batch.inputs, perturbed, per_sample(epsilon, batch.inputs), self.norm)
+        perturbed = finite(batch, batch.clip(self.perturb(batch, threshold)))
+        return settle(batch.inputs, perturbed, per_sample(threshold, batch.inputs), self.norm)
 
     @abstractmethod
-    def perturb(self, batch: Batch, epsilon: float | Tensor) -> Tensor:
-        """Return perturbed inputs within epsilon, one number or one per sample (N,)."""
+    def perturb(self, batch: Batch, threshold: float | Tensor) -> Tensor:
+        """Return perturbed inputs within threshold, one number or one per sample (N,)."""
 
     @abstractmethod
     def find(self, batch: Batch, thresholds: Sequence[float], ceiling: float) -> Found:
@@ -182,14 +207,15 @@ class MinimalAttack(Attack):
     """An attack that itself searches the smallest adversarial perturbation."""
 
     kind = "minimal"
+    ascends = False
 
     @abstractmethod
     def minimise(self, batch: Batch) -> Tensor:
         """Return the smallest adversarials found, or anything not adversarial where none."""
 
-    def perturb(self, batch: Batch, epsilon: float | Tensor) -> Tensor:
-        """Return the smallest adversarial, clipped to the ball of radius epsilon."""
-        return self._into_ball(batch, self._smallest(batch), epsilon)
+    def perturb(self, batch: Batch, threshold: float | Tensor) -> Tensor:
+        """Return the smallest adversarial, clipped to the ball of radius threshold."""
+        return self._into_ball(batch, self._smallest(batch), threshold)
 
     def find(self, batch: Batch, thresholds: Sequence[float], ceiling: float) -> Found:
         """Search once, and clip what was found to the ball of each threshold."""
@@ -205,7 +231,7 @@ class MinimalAttack(Attack):
         return Found(at, torch.where(too_far.view(-1, 1, 1, 1), batch.inputs, smallest))
 
     def _smallest(self, batch: Batch) -> Tensor:
-        perturbed = batch.clip(self.minimise(batch))
+        perturbed = finite(batch, batch.clip(self.minimise(batch)))
         # what lies on the boundary itself is pushed over it by at most a thousandth
         for push in (1e-5, 1e-4, 1e-3):
             pushed = batch.clip(batch.inputs + (1 + push) * (perturbed - batch.inputs))
@@ -214,12 +240,41 @@ class MinimalAttack(Attack):
         claimed = batch.is_adversarial(perturbed) & ~batch.is_adversarial(batch.inputs)
         return torch.where(claimed.view(-1, 1, 1, 1), perturbed, batch.inputs)
 
-    def _into_ball(self, batch: Batch, perturbed: Tensor, epsilon: float | Tensor) -> Tensor:
-        radius = per_sample(epsilon, batch.inputs)
+    def _into_ball(self, batch: Batch, perturbed: Tensor, threshold: float | Tensor) -> Tensor:
+        radius = per_sample(threshold, batch.inputs)
         perturbation = perturbed - batch.inputs
         inside = norms(perturbation, self.norm).view(-1, 1, 1, 1) <= radius
         projected = batch.inputs + project(perturbation, radius, self.norm)
         return torch.where(inside, perturbed, projected)
+
+
+def finite(batch: Batch, perturbed: Tensor) -> Tensor:
+    """Return the clean inputs where an attack has lost itself in NaN."""
+    finite = torch.isfinite(perturbed).flatten(1).all(1).view(-1, 1, 1, 1)
+    return torch.where(finite, perturbed, batch.inputs)
+
+
+def find_adversarials(
+    attack: Attack, batch: Batch, radii: Sequence[float], ceiling: float
+) -> Found:
+    """Attack the samples that have a class to move away from; the others stay as they are."""
+    rows = batch.has_prediction.nonzero().flatten()
+    if len(rows) == len(batch.inputs):
+        return attack.find(batch, radii, ceiling)
+    if not len(rows):
+        return Found([batch.inputs] * len(radii), batch.inputs)
+    found = attack.find(batch.select(rows), radii, ceiling)
+    found_by = dict(zip(rows.tolist(), found.found_by or [], strict=False))
+    return Found(
+        [replaced(batch.inputs, rows, perturbed) for perturbed in found.at_thresholds],
+        replaced(batch.inputs, rows, found.smallest),
+        [found_by.get(row, "") for row in range(len(batch.inputs))],
+    )
+
+
+def replaced(inputs: Tensor, rows: Tensor, values: Tensor) -> Tensor:
+    """Return inputs (N, C, H, W) with those of some rows (M,) replaced."""
+    return inputs.index_copy(0, rows, values)
 
 
 def norms(perturbation: Tensor, norm: Norm) -> Tensor:

@@ -60,9 +60,9 @@ class OneStepAttack(FixedAttack):
     def direction(self, batch: Batch) -> Tensor:
         """Return the perturbation (N, C, H, W) for threshold 1."""
 
-    def perturb(self, batch: Batch, epsilon: float | Tensor) -> Tensor:
+    def perturb(self, batch: Batch, threshold: float | Tensor) -> Tensor:
         """Move along the direction as far as the threshold allows."""
-        scale = torch.as_tensor(epsilon, dtype=batch.inputs.dtype, device=batch.inputs.device)
+        scale = torch.as_tensor(threshold, dtype=batch.inputs.dtype, device=batch.inputs.device)
         return batch.inputs + scale.view(-1, 1, 1, 1) * self.direction(batch)
 
     def search(self, batch: Batch, smallest: Tensor, failed: Tensor, ceiling: float) -> Tensor:
@@ -95,13 +95,13 @@ class ProjectedGradientDescent(FixedAttack):
             options["step_size"] = options.pop("relative_step")
         return super().configured(**options)
 
-    def perturb(self, batch: Batch, epsilon: float | Tensor) -> Tensor:
+    def perturb(self, batch: Batch, threshold: float | Tensor) -> Tensor:
         """Run PGD with a random start per sample and restart."""
         return pgd(
             batch.network,
             batch.inputs,
             batch.targets,
-            epsilon,
+            threshold,
             steps=self.steps,
             step_size=self.step_size,
             norm=self.norm,

@@ -1,7 +1,7 @@
 """Adapters to the attacks of foolbox (Rauber et al., 2017).
 
 foolbox takes one threshold for all samples and one pair of scalar bounds. The adapters attack the
-*perturbation in units of its threshold*, ``z -> network(inputs + epsilon * z)``, from z = 0 with
+*perturbation in units of its threshold*, ``z -> network(inputs + threshold * z)``, from z = 0 with
 threshold 1: the same algorithm, but every sample may have its own threshold, and a pixel box with
 its channel-wise bounds is clipped inside the network.
 """
@@ -59,9 +59,9 @@ class FoolboxAttack(FixedAttack):
             options["rel_stepsize"] = options.pop("relative_step")
         return replace(self, make=partial(self.make, **options))
 
-    def perturb(self, batch: Batch, epsilon: float | Tensor) -> Tensor:
+    def perturb(self, batch: Batch, threshold: float | Tensor) -> Tensor:
         """Run the foolbox attack."""
-        radius = per_sample(epsilon, batch.inputs)
+        radius = per_sample(threshold, batch.inputs)
         return batch.inputs + radius * unit_perturbation(self.make(), batch, radius)
 
 

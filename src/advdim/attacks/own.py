@@ -26,9 +26,9 @@ class FunctionAttack(FixedAttack):
 
     function: Callable[[Batch, float | Tensor], Tensor]
 
-    def perturb(self, batch: Batch, epsilon: float | Tensor) -> Tensor:
+    def perturb(self, batch: Batch, threshold: float | Tensor) -> Tensor:
         """Call the function."""
-        return self.function(batch, epsilon).detach()
+        return self.function(batch, threshold).detach()
 
 
 def own_attack(name: str, norm: Norm, module: str, arguments: Mapping[str, Any]) -> Attack:

@@ -24,7 +24,7 @@ def pgd(
     network: nn.Module,
     inputs: Tensor,
     targets: Tensor,
-    epsilon: float | Tensor,
+    threshold: float | Tensor,
     *,
     steps: int,
     step_size: float,
@@ -33,7 +33,7 @@ def pgd(
     restarts: int = 1,
     box: Box | None = None,
 ) -> Tensor:
-    """Ascend the cross-entropy with the targets inside the ball of radius epsilon.
+    """Ascend the cross-entropy with the targets inside the ball of radius threshold.
 
     Each restart returns its last iterate; over restarts each sample keeps its best (a changed
     prediction first, then the highest loss).
@@ -42,9 +42,9 @@ def pgd(
         network: maps inputs to logits (N, K); in evaluation mode.
         inputs: clean inputs (N, C, H, W), normalised units.
         targets: classes to move away from (N,), int64.
-        epsilon: radius of the ball in normalised units, one number or one per sample (N,).
+        threshold: radius of the ball in normalised units, one number or one per sample (N,).
         steps: gradient steps per restart, at least 1.
-        step_size: length of a step as a share of epsilon (Madry et al.; 0.2 in ICML 2019).
+        step_size: length of a step as a share of threshold (Madry et al.; 0.2 in ICML 2019).
         norm: norm of the ball and of the steepest ascent.
         random_start: start uniformly in the ball. One generator draws for the whole batch; one
             generator per sample makes a sample's start independent of its batch.
@@ -61,7 +61,7 @@ def pgd(
         raise ValueError(f"steps and restarts are at least 1, got {steps} and {restarts}")
     if restarts > 1 and random_start is None:
         raise ValueError("without a random start all restarts are the same: give random_start")
-    radius = per_sample(epsilon, inputs)
+    radius = per_sample(threshold, inputs)
     best = _ascend(network, inputs, targets, radius, steps, step_size, norm, random_start, box)
     if restarts == 1:
         return best
@@ -81,22 +81,22 @@ def fgsm(
     network: nn.Module,
     inputs: Tensor,
     targets: Tensor,
-    epsilon: float | Tensor,
+    threshold: float | Tensor,
     box: Box | None = None,
 ) -> Tensor:
-    """Add epsilon times the sign of the loss gradient (Goodfellow et al., 2015): one PGD step."""
-    return pgd(network, inputs, targets, epsilon, steps=1, step_size=1.0, norm="linf", box=box)
+    """Add threshold times the sign of the loss gradient (Goodfellow et al., 2015): one PGD step."""
+    return pgd(network, inputs, targets, threshold, steps=1, step_size=1.0, norm="linf", box=box)
 
 
 def gradient_l2(
     network: nn.Module,
     inputs: Tensor,
     targets: Tensor,
-    epsilon: float | Tensor,
+    threshold: float | Tensor,
     box: Box | None = None,
 ) -> Tensor:
-    """Add epsilon times the l2-normalised loss gradient: one l2 PGD step."""
-    return pgd(network, inputs, targets, epsilon, steps=1, step_size=1.0, norm="l2", box=box)
+    """Add threshold times the l2-normalised loss gradient: one l2 PGD step."""
+    return pgd(network, inputs, targets, threshold, steps=1, step_size=1.0, norm="l2", box=box)
 
 
 def steepest(gradient: Tensor, norm: Norm) -> Tensor:
@@ -120,9 +120,9 @@ def l2_norm(values: Tensor) -> Tensor:
     return torch.linalg.vector_norm(values.flatten(1), dim=1)
 
 
-def per_sample(epsilon: float | Tensor, inputs: Tensor) -> Tensor:
+def per_sample(threshold: float | Tensor, inputs: Tensor) -> Tensor:
     """Return a threshold per sample, shaped (N, 1, 1, 1) to broadcast over the inputs."""
-    values = torch.as_tensor(epsilon, dtype=inputs.dtype, device=inputs.device)
+    values = torch.as_tensor(threshold, dtype=inputs.dtype, device=inputs.device)
     return values.expand(len(inputs)).view(-1, 1, 1, 1)
 
 

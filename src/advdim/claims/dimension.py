@@ -61,7 +61,7 @@ def _about_the_break(tables: Tables, experiment: str) -> pd.DataFrame:
 
 def _with_lemma_2(tables: Tables, experiment: str) -> pd.DataFrame:
     rows = last_epochs(tables, experiment)
-    ratio = rows["damage"] / rows["attack_epsilon"] / rows["grad_l1"]
+    ratio = rows["damage"] / rows["attack_threshold"] / rows["grad_l1"]
     return rows.assign(ratio=ratio.replace([np.inf, -np.inf], np.nan))
 
 

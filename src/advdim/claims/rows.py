@@ -8,7 +8,7 @@ from advdim.claims.base import Tables
 from advdim.tables import CELL_KEYS
 
 KEYS = CELL_KEYS
-SETTINGS = ["dimension", "attack_epsilon", "dampening"]
+SETTINGS = ["dimension", "attack_threshold", "dampening"]
 
 
 def cells(tables: Tables, experiment: str) -> pd.DataFrame:

@@ -20,7 +20,6 @@ from pydantic import (
 
 from advdim.config.base import Name, Settings
 from advdim.config.own import OwnAttack, refuse_unknown
-from advdim.config.training import Units
 
 AttackName = Literal[
     "fgsm",
@@ -38,7 +37,6 @@ AttackName = Literal[
 ]
 ATTACK_NAMES: tuple[AttackName, ...] = typing.get_args(AttackName)
 Threshold = Annotated[float, Field(gt=0)]
-Target = Literal["prediction", "label"]
 
 
 class OneStepOptions(Settings):
@@ -54,7 +52,7 @@ class StepOptions(Settings):
 class IterativeOptions(StepOptions):
     """An attack whose steps are shares of the threshold."""
 
-    relative_step: PositiveFloat | None = Field(None, description="step over epsilon")
+    relative_step: PositiveFloat | None = Field(None, description="step over threshold")
 
 
 class PgdOptions(IterativeOptions):
@@ -114,29 +112,29 @@ class Examples(Settings):
 class Attacks(Settings):
     """How every trained cell is attacked.
 
-    Thresholds are given for the l-inf norm; an l2 attack gets ``epsilon * sqrt(d)`` (ICML 2019,
+    Thresholds are given for the l-inf norm; an l2 attack gets ``threshold * sqrt(d)`` (ICML 2019,
     Eq. 3).
     """
 
-    epsilon: Threshold = Field(0.005, description="l-inf threshold of Section 4.1")
-    epsilon_units: Units = Field("pixel", description="of epsilon and of the thresholds")
-    epsilon_by_network: dict[Name, Threshold] = Field(
-        {}, description="thresholds of the networks that have one of their own"
+    threshold: Threshold = Field(
+        0.025,
+        description="at which attacks are reported: that of Section 4.1, .5 % of the pixel range; "
+        "0.005 by default where units are pixel",
+    )
+    threshold_by_network: dict[Name, Threshold] = Field(
+        {}, description="of the networks that have one of their own"
     )
     thresholds: list[Threshold] = Field(
-        [0.0005, 0.001, 0.002, 0.01, 0.02, 0.05], description="further thresholds, same units"
+        [0.0025, 0.005, 0.01, 0.05, 0.1, 0.25],
+        description="further ones; by default a fifth of these where units are pixel",
     )
     images: PositiveInt | None = Field(1000, description="test images; null: the whole test set")
-    target: Target = Field(
-        "prediction",
-        description="class to move away from: the prediction (vulnerability) or the label (damage)",
-    )
     box: bool = Field(False, description="clip to pixels in [0, 1]; the definition does not")
     seed: NonNegativeInt = 0
     batch_size: PositiveInt = Field(32, description="no influence on results; GPUs want hundreds")
     options: AttackOptions = AttackOptions()
     examples: Examples = Examples()
 
-    def epsilon_of(self, network: str) -> float:
+    def threshold_of(self, network: str) -> float:
         """Return the threshold at which a network's losses and predictions are reported."""
-        return self.epsilon_by_network.get(network, self.epsilon)
+        return self.threshold_by_network.get(network, self.threshold)

@@ -26,6 +26,14 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
     return "\n".join(_sentence(mistake, model, prefix) for mistake in mistakes)
 
 
+# Keys that a reader of the papers may look for, and what there is instead.
+ELSEWHERE = {
+    "epsilon_units": "the sweep's own key 'units' is that of all strengths and thresholds.",
+    "units": "the sweep's own key 'units' is that of all strengths and thresholds.",
+    "epsilon": "a test attack has a 'threshold'; 'epsilons' are training strengths.",
+}
+
+
 def _sentence(mistake: typing.Any, model: type[BaseModel], prefix: str) -> str:
     location, siblings = _locate(mistake["loc"], model)
     key, value = prefix + ".".join(location), mistake.get("input")
@@ -33,7 +41,8 @@ def _sentence(mistake: typing.Any, model: type[BaseModel], prefix: str) -> str:
     if isinstance(context.get("error"), ConfigError):
         return str(context["error"])
     if kind == "extra_forbidden":
-        return f"Config key {key!r} is unknown; {nearest(location[-1], siblings)}"
+        hint = ELSEWHERE.get(location[-1]) or nearest(location[-1], siblings)
+        return f"Config key {key!r} is unknown; {hint}"
     if kind == "missing":
         return f"Config key {key!r} is missing."
     if kind == "literal_error":

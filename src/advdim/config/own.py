@@ -43,9 +43,9 @@ class OwnMethod(OwnCode):
 
 
 class OwnAttack(OwnCode):
-    """An attack, called as ``function(batch, epsilon, **arguments)``, or a class of attacks.
+    """An attack, called as ``function(batch, threshold, **arguments)``, or a class of attacks.
 
-    The function returns perturbed inputs within ``epsilon``, one number or one per sample, of
+    The function returns perturbed inputs within ``threshold``, one number or one per sample, of
     ``batch.inputs``; a class is a subclass of ``advdim.attacks.base.Attack``.
     """
 

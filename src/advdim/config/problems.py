@@ -67,6 +67,7 @@ def experiment_problems(config: Config, name: str, experiment: Experiment) -> li
         problems += _misfits(config, key, network, experiment.sizes)
         problems += _training_problems(config, f"networks.{network}", config.networks[network])
     problems += _dataset_problems(config, key, dataset, experiment.sizes)
+    problems += _unit_problems(config, key, experiment)
     problems += _training_problems(config, f"datasets.{dataset}", config.datasets[dataset])
     return problems
 
@@ -86,6 +87,19 @@ def _dataset_problems(config: Config, key: str, name: str, sizes: list[int]) -> 
         f"{edge}-pixel images: larger sizes must be multiples of {edge}."
         for size in sizes
         if edge and size > edge and size % edge
+    ]
+
+
+def _unit_problems(config: Config, key: str, experiment: Experiment) -> list[str]:
+    """Refuse strengths in pixels that cannot be told in normalised units before the data are."""
+    strengths = {e for method in experiment.methods for e in experiment.epsilons_of(method)}
+    known = config.datasets[experiment.dataset].normalisation is not None
+    if config.units == "normalised" or known or strengths <= {"0"}:
+        return []
+    return [
+        f"Config key 'units' is 'pixel', and '{key}' has training strengths: give "
+        f"'datasets.{experiment.dataset}.normalisation', by which they are told in normalised "
+        "units, or give all strengths and thresholds in normalised units."
     ]
 
 

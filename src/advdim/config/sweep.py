@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from advdim.config.attacks import AttackName, Attacks
-from advdim.config.base import Epsilon, Name, Settings
+from advdim.config.base import Epsilon, Name, Settings, canonical_epsilon
 from advdim.config.bounds import Bounds
 from advdim.config.data import TORCHVISION_NAMES, AnyDataset
 from advdim.config.explain import ConfigError, explain, nearest
@@ -29,7 +29,8 @@ from advdim.config.problems import (
     merge,
     missing_data,
 )
-from advdim.config.training import Method, Methods, Training
+from advdim.config.training import POWERS, Method, Methods, Training
+from advdim.units import Normalisation, Units, to_normalised
 
 METHODS: tuple[Method, ...] = typing.get_args(Method)
 
@@ -106,6 +107,20 @@ def _results_folder(value: str) -> str:
     return str(path)
 
 
+def _thresholds_in_pixels(sweep: object) -> object:
+    """Fill in the default thresholds of a sweep whose units are pixels: .2 of the normalised."""
+    if not isinstance(sweep, dict) or sweep.get("units") != "pixel":
+        return sweep
+    usual = {
+        "training": {"measurement": {"threshold": 0.0008}},
+        "attacks": {
+            "threshold": 0.005,
+            "thresholds": [0.0005, 0.001, 0.002, 0.01, 0.02, 0.05],
+        },
+    }
+    return merge(usual, sweep)
+
+
 class Config(Settings):
     """Everything that a sweep is made of."""
 
@@ -118,6 +133,11 @@ class Config(Settings):
     )
     device: typing.Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto: the GPU where there is one"
+    )
+    units: Units = Field(
+        "normalised",
+        description="of all strengths (epsilons) and thresholds: of the normalised inputs, or of "
+        "pixels in [0, 1]; tables hold normalised ones",
     )
     threads: int = Field(1, gt=0, le=4096, description="processor threads of one cell's training")
     multiply_adds_per_second: float = Field(
@@ -153,6 +173,22 @@ class Config(Settings):
             merged = merge(merged, overrides)
         return Training.model_validate(merged)
 
+    def strength(self, dataset: str, method: str, epsilon: str) -> str:
+        """Return a training strength, given in the sweep's units, in normalised ones."""
+        normalisation = self.datasets[dataset].normalisation
+        if self.units == "normalised" or epsilon == "0":
+            return epsilon
+        assert normalisation is not None, "refused when the sweep was read"
+        known = Normalisation(normalisation.mean, normalisation.std)
+        value = to_normalised(float(epsilon), self.units, known, POWERS.get(method, 1))
+        # As many digits as a strength needs, few enough to stand in a path.
+        return canonical_epsilon(f"{value:.6g}")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_thresholds(cls, values: object) -> object:
+        return _thresholds_in_pixels(values)
+
     @model_validator(mode="after")
     def _experiments_fit(self) -> Config:
         problems = [
@@ -173,9 +209,9 @@ class Config(Settings):
             if (fault := network.fault())
         ]
         problems += [
-            f"Config key 'attacks.epsilon_by_network' names {name!r}; "
+            f"Config key 'attacks.threshold_by_network' names {name!r}; "
             f"{nearest(name, self.networks)}"
-            for name in self.attacks.epsilon_by_network
+            for name in self.attacks.threshold_by_network
             if name not in self.networks
         ]
         if not (self.experiments or self.initialisation):

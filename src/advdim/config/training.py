@@ -11,7 +11,9 @@ from advdim.config.own import OwnMethod, refuse_unknown
 
 Method = Literal["none", "grad_l1", "grad_l2", "aug_linf", "aug_l2", "pgd_linf", "cross_lipschitz"]
 BatchNormMode = Literal["train", "eval"]
-Units = Literal["normalised", "pixel"]
+# Cross-Lipschitz regularisation penalises squared gradients (ICML 2019, Eq. 18); all other
+# strengths are thresholds, or multiply a gradient's norm.
+POWERS = {"cross_lipschitz": 2}
 
 
 class PenaltySettings(Settings):
@@ -66,10 +68,13 @@ class Measurement(Settings):
 
     every: PositiveInt = Field(10, description="epochs between two measurements")
     summary_epochs: PositiveInt = Field(20, description="last epochs, each measured, summarised")
-    epsilon: float = Field(0.004, ge=0, description="l-inf threshold of the test attack")
-    epsilon_units: Units = "normalised"
+    threshold: float = Field(
+        0.004,
+        ge=0,
+        description="of the test attack, l-inf; 0.0008 by default where units are pixel",
+    )
     steps: PositiveInt = 10
-    relative_step: PositiveFloat = Field(1 / 7.5, description="step over epsilon")
+    relative_step: PositiveFloat = Field(1 / 7.5, description="step over threshold")
     random_start: bool = False
     tie_noise: float = Field(1e-4, ge=0, description="uniform noise, normalised, breaks ties")
     batch_size: PositiveInt = 256
@@ -86,7 +91,6 @@ class Training(Settings):
     weight_decay: float = Field(0.0, ge=0)
     halve_every: PositiveInt = Field(30, description="epochs between two learning-rate halvings")
     reload_best: bool = Field(True, description="at a halving, go back to the best validation net")
-    epsilon_units: Units = "normalised"
     precision: Literal["float32", "mixed", "bfloat16"] = Field(
         "float32",
         description="how training attacks are crafted where the device has bfloat16. mixed: their "

@@ -63,7 +63,7 @@ def attack_agreement(tables: Mapping[str, pd.DataFrame], settings: FigureSetting
     for axis in axes:
         axis.set_ylim(0, 1.08 * top)
     axes[2].set_xlim(0, 1.08 * top)
-    _attack_legend(figure, rows["attack"])
+    _attack_legend(figure, rows)
     note_missing(figure, cells)
     return figure
 
@@ -77,9 +77,10 @@ def attack_thresholds(tables: Mapping[str, pd.DataFrame], settings: FigureSettin
     """
     rows = _attacked(tables)
     attacks = ATTACK_COLOURS.present(rows["attack"])
+    names = _names(rows, "attack")
     figure, axes = panels(2, max(len(attacks), 1), settings)
     for top, below, attack in _columns(axes, attacks):
-        top.set_title(ATTACK_LABELS[attack])
+        top.set_title(names.get(attack, ""))
         for axis, label in ((top, "threshold"), (below, "first_order_strength")):
             axis.set_xlabel(LABELS[label])
             axis.set_ylabel(LABELS["vulnerability"])
@@ -144,13 +145,14 @@ def attack_ladder(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) 
     """
     rows = tables["ladder"].dropna(subset=["value"])
     rungs = [rung for rung in RUNGS if rung in set(rows["rung"])] or ["pgd_linf"]
+    names = _names(rows, "rung")
     figure, axes = panels(2, 1 + len(rungs), settings)
     above, below = axes[: 1 + len(rungs)], axes[1 + len(rungs) :]
     _ladder_panel(above[0], rows, "gradient", "grad_l1_untied")
     for k, rung in enumerate(rungs, start=1):
         for axis, measure in ((above[k], "vulnerability"), (below[k], "inverse_norm")):
             _ladder_panel(axis, rows, rung, measure)
-            axis.set_title(ATTACK_LABELS[rung])
+            axis.set_title(names.get(rung, ATTACK_LABELS[rung]))
     _growth_panel(below[0], rows, rungs)
     if len(rows):
         above[0].legend(title=r"training $\epsilon$", **LEGEND)
@@ -193,8 +195,9 @@ def _growth_panel(axis: Axes, rows: pd.DataFrame, rungs: Iterable[str]) -> None:
     curves = {
         "gradient": ("grad_l1_untied", "black", "*", "gradient norm"),
         **{
-            rung: ("inverse_norm", ATTACK_COLOURS[rung], ATTACK_MARKERS[rung], ATTACK_LABELS[rung])
-            for rung in rungs
+            rung: ("inverse_norm", ATTACK_COLOURS[rung], ATTACK_MARKERS[rung], name)
+            for rung, name in _names(rows, "rung").items()
+            if rung in rungs
         },
     }
     for rung, (measure, colour, marker, label) in curves.items():
@@ -268,12 +271,22 @@ def _share_legend(figure: Figure, axes: list[Axes]) -> None:
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
 
 
-def _attack_legend(figure: Figure, attacks: pd.Series) -> None:
+def _names(rows: pd.DataFrame, column: str) -> dict[str, str]:
+    """Return the attacks' names, with the effort where it is not the reference's."""
+    efforts = rows.drop_duplicates(column)[[column, "effort"]]
+    return {
+        attack: ATTACK_LABELS[attack] + (f"\n({effort})" if effort else "")
+        for attack, effort in efforts.itertuples(index=False)
+    }
+
+
+def _attack_legend(figure: Figure, rows: pd.DataFrame) -> None:
+    names = _names(rows, "attack")
     handles = [
         figure.axes[0].plot(
             [], [], ATTACK_MARKERS[name], ls="-", lw=0.8, ms=4.5, color=ATTACK_COLOURS[name],
-            label=ATTACK_LABELS[name], fillstyle="none" if name.endswith("l2") else "full",
+            label=names[name], fillstyle="none" if name.endswith("l2") else "full",
         )[0]
-        for name in ATTACK_COLOURS.present(attacks)
+        for name in ATTACK_COLOURS.present(rows["attack"])
     ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)

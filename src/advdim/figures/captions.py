@@ -20,9 +20,10 @@ CAPTIONS: dict[str, str] = {
         "ICML 2019, Figure 2 (Section 4.2). The paper: without strong regularisation, "
         "vulnerability (a) and gradient norm (b) grow linearly in the square root of the input "
         "dimension, the more slowly the stronger PGD is; accuracy depends on the strength alone "
-        "(c), and at equal vulnerability larger inputs are no less accurate (d). Medians and 10th "
+        "(d), and at equal vulnerability larger inputs are no less accurate (e). Medians and 10th "
         "to 90th percentile over the last epochs. The gradient is shown with ties of copied pixels "
-        "broken and at the image itself, with the share of its coordinates that are not zero."
+        "broken (b) and at the image itself (c), with the share of its coordinates that are not "
+        "zero (f)."
     ),
     "usual_training": (
         "Preprint, Figure 1, and ICML 2019, Appendix, Figures 5 and 6. The papers: after usual "
@@ -46,7 +47,10 @@ CAPTIONS: dict[str, str] = {
     "loss_and_accuracy_damage": (
         "ICML 2019, Appendix, Figure 9. The paper: what an attack adds to the loss and what it "
         "takes from the accuracy are not equivalent. Both over the epochs of usual training, and "
-        "one against the other, a point per network and epoch: not one curve."
+        "one against the other (c), a point per network and epoch: not one curve. (d) sets the "
+        "share of predictions that an attack on the label's loss changes, which the authors "
+        "measure, against the vulnerability of Definition 1: on the diagonal where every "
+        "prediction is right, below it where many are wrong."
     ),
     "early_stopping": (
         "ICML 2019, Appendix, Figure 10. The paper: since vulnerability follows the cross-entropy, "

@@ -146,7 +146,7 @@ def _damage_against_prediction(axis: Axes, cells: pd.DataFrame) -> None:
     if cells.empty:
         say_empty(axis, "no finished cell")
         return
-    predicted = cells["attack_epsilon"] * cells["grad_l1_untied_median"]
+    predicted = cells["attack_threshold"] * cells["grad_l1_untied_median"]
     colours = sequential(cells["size"])
     for size, of_size in cells.groupby("size"):
         x = predicted[of_size.index]

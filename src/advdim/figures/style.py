@@ -144,6 +144,7 @@ LABELS = {
     "grad_l2_untied": r"$\mathbb{E}\,\|\partial_x L\|_2$, ties broken",
     "grad_nonzero": "non-zero gradient coordinates (%)",
     "vulnerability": "adversarial vulnerability (%)",
+    "vulnerability_of_label": "the same, attacking the label's loss (%)",
     "accuracy": "accuracy (%)",
     "adversarial_accuracy": "adversarial accuracy (%)",
     "error": "error (%)",
@@ -151,7 +152,7 @@ LABELS = {
     "damage": "damage to the loss (nats)",
     "accuracy_damage": "damage to the accuracy (%)",
     "gap": r"$\mathbb{E}\,\|\partial_x L\|_1$, test less train",
-    "epsilon": r"regularisation strength $\epsilon_\infty = \epsilon_p\, d^{-1/p}$",
+    "epsilon": r"strength $\epsilon_\infty = \epsilon_p\, d^{-1/p}$ (normalised)",
     "threshold": r"attack threshold $\epsilon_\infty$ (normalised)",
     "first_order_strength": r"$\epsilon_\infty\, \mathbb{E}\,\|\partial_x L\|_1$ (nats)",
     "first_order": r"first-order prediction $\epsilon_p\,\mathbb{E}\,\|\partial_x L\|_q$ (nats)",
@@ -161,6 +162,7 @@ LABELS = {
 LEGEND: dict[str, Any] = {"frameon": False, "fontsize": "small", "title_fontsize": "small"}
 PERCENTAGES = {
     "vulnerability",
+    "vulnerability_of_label",
     "accuracy",
     "error",
     "adversarial_accuracy",

@@ -1,15 +1,18 @@
-"""The table of claims as a person reads it, each linked to its figure."""
+"""The claims as a person reads them: a line of the picture and a row of the table each."""
 
 from __future__ import annotations
 
-import html
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
-from advdim.report.style import searchable
+from advdim.report.scale import Scale, Stretch, scale_of
+from advdim.report.sections import by_part
 
 VERDICTS = ("holds", "fails", "undecided")
+RANGE_SOURCES = {"paper": "the paper's range", "ours": "our reading"}
 
 
 def figure_anchor(experiment: str, figure: str) -> str:
@@ -22,61 +25,113 @@ def claim_anchor(row: pd.Series) -> str:
     return "-".join(part for part in ("claim", row["experiment"], row["claim"]) if part)
 
 
-def judgements(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the table ``claims`` whose figure an experiment draws."""
-    return rows[rows["experiment"] != ""]
+@dataclass(frozen=True)
+class Judged:
+    """A row of the table ``claims`` in words, and its places along a line in percent.
+
+    Attributes:
+        anchor: its place within the report.
+        row: the row itself.
+        estimate: the statistic; ``none`` where it is undetermined.
+        interval: its 95 % interval, empty without one.
+        spread: what one run says instead: 10th to 90th percentile over the last epochs, or empty.
+        range_source: whose range it is, in words.
+        only_alone: the verdict is not upheld when adjusted for the number of claims.
+        repeated: the claim is judged on several experiments.
+        scale: of the line; the places below are on it.
+    """
+
+    anchor: str
+    row: pd.Series
+    estimate: str
+    interval: str
+    spread: str
+    range_source: str
+    only_alone: bool
+    repeated: bool
+    scale: Scale
+
+    @property
+    def band(self) -> Stretch:
+        """The claimed range."""
+        return self.scale.claimed(self.row["expected_low"], self.row["expected_high"])
+
+    @property
+    def interval_place(self) -> Stretch | None:
+        """The interval over networks, or None."""
+        return self.scale.stretch(self.row["ci_low"], self.row["ci_high"])
+
+    @property
+    def spread_place(self) -> Stretch | None:
+        """The spread over epochs, where it is said; or None."""
+        if not self.spread:
+            return None
+        return self.scale.stretch(self.row["epoch_low"], self.row["epoch_high"])
+
+    @property
+    def point(self) -> float | None:
+        """The estimate, or None."""
+        estimate = self.row["estimate"]
+        return self.scale.position(estimate) if math.isfinite(estimate) else None
+
+    @property
+    def off_the_line(self) -> str:
+        """``left`` or ``right`` where something of the claim lies beyond its line, or empty."""
+        seen = self.row[["estimate", "ci_low", "ci_high"]].astype(float)
+        beyond = [value for value in seen if math.isfinite(value) and self.scale.beyond(value)]
+        if not beyond:
+            return ""
+        return "left" if beyond[0] < self.scale.centre else "right"
 
 
-def claims_section(rows: pd.DataFrame) -> str:
-    """Return the section for the table ``claims``; what no experiment draws comes last."""
-    judged, absent = judgements(rows), rows[rows["experiment"] == ""]
-    counts = judged["verdict"].value_counts()
-    summary = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in VERDICTS)
-    rest = f" {len(absent)} more, at the end, are about figures that this run does not draw."
-    body = "\n".join(_row(row) for _, row in pd.concat([judged, absent]).iterrows())
-    table = f"""<table class="claims" id="claims">
-<thead><tr><th scope="col">Claim</th><th scope="col">Verdict</th><th scope="col">Estimate</th>
-<th scope="col">Claimed</th><th scope="col">Seen in</th></tr></thead>
-<tbody>
-{body}
-</tbody>
-</table>"""
-    return f"""<section aria-labelledby="claims-heading">
-<h2 id="claims-heading">What the papers claim, and what this run shows</h2>
-<p>{len(judged)} judgements: {summary}. A claim holds where the 95 % interval, over networks, of its
-statistic lies in the claimed range, fails where it lies outside, and is undecided
-otherwise.{rest if len(absent) else ""}</p>
-{searchable("claims", "Find claims", "gradient, Figure 2, fails ...", table)}
-</section>"""
+@dataclass(frozen=True)
+class Claims:
+    """All claims: those judged, by part of the papers, and those that no experiment draws."""
+
+    parts: Sequence[tuple[str, Sequence[Judged]]]
+    judged: Sequence[Judged]
+    absent: Sequence[Judged]
+    counts: dict[str, int]
+    adjusted_counts: dict[str, int]
 
 
-def _row(row: pd.Series) -> str:
-    text = {
-        name: html.escape(str(row[name]))
-        for name in ("sentence", "source", "statistic", "expected", "verdict", "reason")
-    }
-    return f"""<tr id="{html.escape(claim_anchor(row))}">
-<td>{text["sentence"]}<small>{text["source"]}. Measured: {text["statistic"]}.</small></td>
-<td class="verdict {text["verdict"]}">{text["verdict"]}<small>{text["reason"]}</small></td>
-<td class="number" data-label="Estimate">{_estimate(row)}</td>
-<td class="number" data-label="Claimed">{text["expected"]}</td>
-<td data-label="Seen in">{_place(row)}</td>
-</tr>"""
+def claims_of(rows: pd.DataFrame) -> Claims:
+    """Return the table ``claims`` as a person reads it; what no experiment draws is apart."""
+    judged, absent = rows[rows["experiment"] != ""], rows[rows["experiment"] == ""]
+    repeated = set(judged["claim"][judged["claim"].duplicated()])
+    read = {index: _read(row, row["claim"] in repeated) for index, row in judged.iterrows()}
+    return Claims(
+        parts=[(part, [read[index] for index in of.index]) for part, of in by_part(judged)],
+        judged=list(read.values()),
+        absent=[_read(row, repeated=False) for _, row in absent.iterrows()],
+        counts=_counts(judged["verdict"]),
+        adjusted_counts=_counts(judged["verdict_adjusted"]),
+    )
 
 
-def _estimate(row: pd.Series) -> str:
-    if not math.isfinite(row["estimate"]):
-        return "none"
-    estimate = f"{row['estimate']:.3g}"
-    if not math.isfinite(row["ci_low"]):
-        return estimate
-    return f"{estimate}<small>{row['ci_low']:.3g} to {row['ci_high']:.3g}</small>"
+def interval_text(low: float, high: float) -> str:
+    """Return both ends to three digits, empty where there is no interval."""
+    return f"{low:.3g} to {high:.3g}" if math.isfinite(low) and math.isfinite(high) else ""
 
 
-def _place(row: pd.Series) -> str:
-    experiment, figure = html.escape(row["experiment"]), html.escape(row["figure"])
-    if not experiment:
-        return figure
-    units = f"{int(row['count'])} networks, {int(row['networks'])} or more of a setting"
-    link = f'<a href="#{figure_anchor(experiment, figure)}">{figure}</a>'
-    return f"{link}<small>{experiment}; {units}</small>"
+def _read(row: pd.Series, repeated: bool) -> Judged:
+    interval = interval_text(row["ci_low"], row["ci_high"])
+    # Beside an interval over networks, the epochs of single ones say nothing more.
+    spread = "" if interval else interval_text(row["epoch_low"], row["epoch_high"])
+    seen = [row["estimate"], row["ci_low"], row["ci_high"]]
+    seen += [row["epoch_low"], row["epoch_high"]] if spread else []
+    return Judged(
+        anchor=claim_anchor(row),
+        row=row,
+        estimate=f"{row['estimate']:.3g}" if math.isfinite(row["estimate"]) else "none",
+        interval=interval,
+        spread=spread,
+        range_source=RANGE_SOURCES[row["range_source"]],
+        only_alone=row["verdict"] != row["verdict_adjusted"],
+        repeated=repeated,
+        scale=scale_of(row["expected_low"], row["expected_high"], *seen),
+    )
+
+
+def _counts(verdicts: pd.Series) -> dict[str, int]:
+    return {verdict: int((verdicts == verdict).sum()) for verdict in VERDICTS}

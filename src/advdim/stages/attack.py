@@ -45,16 +45,18 @@ def attack_cell(
     pixels = load_pixels(pixels_file)
     inputs, labels = first_inputs(pixels, settings.images, device)
     attack = configured_attack(config, name)
+    thresholds = [
+        to_normalised(value, config.units, normalisation)
+        for value in (settings.threshold_of(cell.network), *settings.thresholds)
+    ]
     columns = evaluate_attack(
         network,
         inputs,
         labels,
         attack,
-        settings.epsilon_of(cell.network),
-        settings.thresholds,
+        thresholds[0],
+        thresholds[1:],
         normalisation=normalisation,
-        units=settings.epsilon_units,
-        target=settings.target,
         box=settings.box,
         seed=settings.seed,
         batch_size=settings.batch_size,
@@ -62,13 +64,10 @@ def attack_cell(
     constant = {
         **cell.columns(),
         "attack": name,
+        "effort": attack.effort(len(pixels.class_names)),
         "norm": attack.norm,
-        "target": settings.target,
         "dimension": pixels.dimension,
-        "thresholds": [
-            to_normalised(value, settings.epsilon_units, normalisation)
-            for value in (settings.epsilon_of(cell.network), *settings.thresholds)
-        ],
+        "thresholds": thresholds,
     }
     values = zip(*(column.tolist() for column in columns.values()), strict=True)
     write_table(

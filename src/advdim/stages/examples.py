@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from advdim.attacks.base import Attack, norms
+from advdim.answers import NO_PREDICTION
+from advdim.attacks.base import Attack, find_adversarials, norms
 from advdim.attacks.evaluate import default_ceiling, predict
 from advdim.config import Config
 from advdim.data.batches import first_inputs
@@ -68,7 +69,9 @@ def _examples(
     ceiling = threshold(default_ceiling(inputs, normalisation), pixels.dimension, order)
     box = normalisation.box(inputs) if settings.box else None
     batches = attack.batches(network, inputs, prediction, settings.seed, settings.batch_size, box)
-    smallest = torch.cat([attack.find(batch, [], ceiling).smallest for batch in batches])
+    smallest = torch.cat(
+        [find_adversarials(attack, batch, [], ceiling).smallest for batch in batches]
+    )
     adversarial, _ = predict(network, smallest, len(inputs))
     clean, perturbed = normalisation.invert(inputs), normalisation.invert(smallest)
     for k in range(len(inputs)):
@@ -77,10 +80,14 @@ def _examples(
             "sample": k,
             "channels": pixels.channels,
             "label": pixels.class_names[int(labels[k])],
-            "prediction": pixels.class_names[int(prediction[k])],
-            "adversarial_prediction": pixels.class_names[int(adversarial[k])],
+            "prediction": _name(pixels, prediction[k]),
+            "adversarial_prediction": _name(pixels, adversarial[k]),
             "found": bool(adversarial[k] != prediction[k]),
             "norm_linf": float(norms(perturbed[k : k + 1] - clean[k : k + 1], "linf")),
             "clean": clean[k].flatten().tolist(),
             "perturbed": perturbed[k].flatten().tolist(),
         }
+
+
+def _name(pixels: Pixels, prediction: torch.Tensor) -> str:
+    return "none" if prediction == NO_PREDICTION else pixels.class_names[int(prediction)]

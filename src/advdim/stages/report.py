@@ -1,4 +1,4 @@
-"""The stage that puts claims, figures, networks and settings into one page."""
+"""The stage that puts the answer, claims, figures, networks and settings into one page."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from advdim import __version__
 from advdim.config import Config
 from advdim.files import atomic
 from advdim.provenance import commit, versions
-from advdim.report.page import report_page
+from advdim.report.page import READ, report_page
 from advdim.tables import TABLES, read_table
 
 
 def write_report(config: Config, table_files: Sequence[str | Path], output: str | Path) -> None:
     """Write the report from the sweep's tables and figures, which are at their places."""
     files = {Path(file).stem: file for file in table_files}
-    cells = read_table(files["cells"]) if "cells" in files else _empty("cells")
+    tables = {name: read_table(files[name]) if name in files else _empty(name) for name in READ}
     drawn = {name: e.figures for name, e in config.experiments.items()}
     drawn |= {name: e.figures for name, e in config.initialisation.items()}
     figures = {
@@ -33,8 +33,9 @@ def write_report(config: Config, table_files: Sequence[str | Path], output: str 
     provenance = {
         "Report by": f"advdim {__version__}, commit {commit()}",
         "Libraries": ", ".join(f"{k} {v}" for k, v in json.loads(versions()).items()),
+        "Tables": ", ".join(files),
     }
-    page = report_page(config, read_table(files["claims"]), cells, figures, list(files), provenance)
+    page = report_page(config, tables, figures, provenance)
     with atomic(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

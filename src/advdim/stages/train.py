@@ -9,10 +9,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
+from advdim.answers import NO_PREDICTION
+from advdim.checks import network_flags, ordered
 from advdim.code_digest import code_digest
 from advdim.config import Config
-from advdim.data.pixels import load_pixels
+from advdim.data.batches import first_inputs
+from advdim.data.pixels import Pixels, load_pixels
 from advdim.files import clear_unfinished
+from advdim.flags import NOT_FINITE
 from advdim.measures import SampleMeasures
 from advdim.networks.build import Shape, build, save_network
 from advdim.provenance import hardware
@@ -25,6 +31,8 @@ from advdim.training.regularisers import first_order_factor, objective
 from advdim.units import to_normalised
 
 log = logging.getLogger(__name__)
+CHECKED_IMAGES = 128
+PREDICTIONS = ("prediction", "adversarial_prediction", "label_attack_prediction")
 
 
 def train_cell(
@@ -51,13 +59,15 @@ def train_cell(
     settings = config.training_of(cell.dataset, cell.network)
     shape = Shape(pixels.channels, pixels.size, len(pixels.class_names))
     owner = tuple(asdict(cell).values())
+    threshold = to_normalised(settings.measurement.threshold, config.units, pixels.normalisation)
     network = build(config.networks[cell.network], shape, stream(*owner, "initialisation"))
     method = getattr(config.methods, cell.method).model_dump()
     trainer = Trainer(
         network,
         pixels,
         objective(cell.method, method),
-        to_normalised(float(cell.epsilon), settings.epsilon_units, pixels.normalisation),
+        float(cell.epsilon),
+        threshold,
         settings,
         config.datasets[cell.dataset].augmentation,
         owner,
@@ -80,14 +90,27 @@ def train_cell(
     log.info("%s after %d epochs, %.1f s", outcome.status, trainer.state.epoch, outcome.seconds)
     return {
         "status": outcome.status,
+        "flags": _flags(network, pixels, outcome.samples, device),
         "dimension": pixels.dimension,
         "first_order_factor": first_order_factor(cell.method, method),
-        "attack_epsilon": trainer.attack_epsilon,
+        "attack_threshold": threshold,
         "epochs": trainer.state.epoch,
         "seconds": outcome.seconds,
         "precision": trainer.precision,
         "settings": json.loads(training_settings(config, cell)),
     }
+
+
+def _flags(
+    network: nn.Module, pixels: Pixels, samples: Mapping[str, SampleMeasures], device: str
+) -> list[str]:
+    """Return what makes the cell's numbers untrustworthy, as seen on the first test images."""
+    inputs, _ = first_inputs(pixels, CHECKED_IMAGES, device)
+    found = set(network_flags(network.eval(), inputs, CHECKED_IMAGES))
+    measured = [getattr(s, name) for s in samples.values() for name in PREDICTIONS]
+    if any((predictions == NO_PREDICTION).any() for predictions in measured):
+        found.add(NOT_FINITE)
+    return ordered(found)
 
 
 def _state_name(config: Config, cell: Cell) -> str:

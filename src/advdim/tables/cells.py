@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from advdim.tables.columns import FLAG, REAL, TEXT, WHOLE, Column, listed
+from advdim.tables.columns import FLAG, FLAGS, REAL, TEXT, WHOLE, Column, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,9 +18,31 @@ MEASURE_COLUMNS = (
     Column("grad_l1_untied", REAL, "nats per normalised unit", "E||dL/dx||_1, ties broken"),
     Column("grad_l2_untied", REAL, "nats per normalised unit", "E||dL/dx||_2, ties broken"),
     Column("grad_nonzero", REAL, "fraction", "share of gradient coordinates that are not 0"),
-    Column("vulnerability", REAL, "fraction", "share of predictions changed by raising the loss"),
-    Column("damage", REAL, "nats", "mean increase of the loss under the attack"),
-    Column("adversarial_accuracy", REAL, "fraction", "share of correct predictions under attack"),
+    Column(
+        "vulnerability",
+        REAL,
+        "fraction",
+        "share of predictions, right or wrong before, changed by an attack on the prediction "
+        "(ICML 2019, Definition 1)",
+    ),
+    Column(
+        "vulnerability_of_label",
+        REAL,
+        "fraction",
+        "share of predictions changed by an attack on the label's loss (the authors' code)",
+    ),
+    Column(
+        "damage",
+        REAL,
+        "nats",
+        "mean increase of the label's loss under an attack on it (ICML 2019, Definition 1)",
+    ),
+    Column(
+        "adversarial_accuracy",
+        REAL,
+        "fraction",
+        "share of correct predictions under an attack on the label's loss",
+    ),
 )
 EPOCH_COLUMNS = (
     Column("epoch", WHOLE, "", "from 0; -1 is at initialisation, after one batch-norm pass"),
@@ -42,6 +64,7 @@ SAMPLE_COLUMNS = (
 RUN_COLUMNS = (
     Column("experiments", listed(TEXT), "", "experiments that use the cell"),
     Column("status", TEXT, "", "done, diverged or failed"),
+    FLAGS,
     Column("dimension", WHOLE, "", "d = channels * size * size"),
     Column(
         "dampening",
@@ -51,7 +74,7 @@ RUN_COLUMNS = (
         "each over a nodes; null: unknown",
     ),
     Column("first_order_factor", REAL, "", "of epsilon_p E||dL/dx||_q in the training objective"),
-    Column("attack_epsilon", REAL, "normalised units", "l-inf threshold of the test attack"),
+    Column("attack_threshold", REAL, "normalised units", "l-inf threshold of the test attack"),
     Column("epochs", WHOLE, "", "epochs trained"),
     Column("seconds", REAL, "s", "training and measuring time"),
     Column("device", TEXT, "", "hardware the cell was trained on"),

@@ -29,6 +29,13 @@ def listed(element: pa.DataType) -> pa.DataType:
     return pa.list_(pa.field("element", element))
 
 
+FLAGS = Column(
+    "flags",
+    listed(TEXT),
+    "",
+    "what makes the numbers untrustworthy, by its name in advdim.flags; empty: nothing was seen",
+)
+EFFORT = Column("effort", TEXT, "", "how it differs from the reference's; empty: it does not")
 IDENTITY_COLUMNS = (
     Column("dataset", TEXT, "", "dataset name in the configuration"),
     Column("network", TEXT, "", "network name in the configuration"),

@@ -24,7 +24,6 @@ from advdim.networks.low_precision import CRAFTING, has_bfloat16
 from advdim.streams import stream
 from advdim.training.checkpoint import TrainingState, resume, save_checkpoint
 from advdim.training.regularisers import Objective
-from advdim.units import to_normalised
 
 log = logging.getLogger(__name__)
 MEASURED_SPLITS = ("train", "test")
@@ -59,6 +58,7 @@ class Trainer:
         pixels: Pixels,
         objective: Objective,
         epsilon: float,
+        attack_threshold: float,
         settings: Training,
         augmentation: Augmentation,
         owner: tuple[object, ...],
@@ -68,8 +68,9 @@ class Trainer:
     ) -> None:
         """Take a network, its data, and an objective of ``training.regularisers``.
 
-        ``epsilon`` is in normalised units; ``owner`` names the random streams. Between batches,
-        ``stop_requested`` is asked and, every ``checkpoint_seconds``, the state is written.
+        ``epsilon`` and ``attack_threshold``, l-inf, are in normalised units; ``owner`` names the
+        random streams. Between batches, ``stop_requested`` is asked and, every
+        ``checkpoint_seconds``, the state is written.
         """
         self.network = network.to(device)
         self.precision = precision_used(settings, device)
@@ -83,10 +84,7 @@ class Trainer:
         self.device = torch.device(device)
         self.checkpoint_seconds = checkpoint_seconds
         self.stop_requested = stop_requested
-        attack = settings.measurement
-        self.attack_epsilon = to_normalised(
-            attack.epsilon, attack.epsilon_units, pixels.normalisation
-        )
+        self.attack_threshold = attack_threshold
         optimiser = torch.optim.SGD(
             network.parameters(),
             lr=settings.learning_rate,
@@ -217,7 +215,7 @@ class Trainer:
                 self.network,
                 self._interruptible(self.batches[split].ordered(settings.batch_size, count)),
                 settings,
-                self.attack_epsilon,
+                self.attack_threshold,
                 noise=stream(split, "tie noise"),
                 start=stream(*self.owner, split, "test attack", device=self.device),
             )

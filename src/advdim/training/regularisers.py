@@ -22,7 +22,7 @@ from torch import nn
 
 from advdim import own
 from advdim.networks.tangents import forward_with_push, has_tangents
-from advdim.perturbations import loss_gradient, norms, one_step, per_sample_loss
+from advdim.perturbations import loss_gradient, norms, one_step, per_sample_loss, uniform_start
 from advdim.perturbations import pgd_linf as pgd_linf_perturbation
 
 Objective = Callable[..., torch.Tensor]
@@ -132,8 +132,8 @@ def pgd_linf(
     the other methods at the same epsilon. ``random`` is the stream of the random starts; without
     it, torch's default generator is used.
     """
-    if random_start and random is None:
-        random = torch.default_generator
+    stream = random or torch.default_generator
+    start = uniform_start(inputs, epsilon, stream) if random_start else None
     with batch_norm_mode(network, batch_norm_during_attack):
         delta = pgd_linf_perturbation(
             crafting or network,
@@ -142,7 +142,7 @@ def pgd_linf(
             epsilon,
             steps=steps,
             relative_step=relative_step,
-            random=random if random_start else None,
+            start=start,
         )
     return F.cross_entropy(network(inputs + delta), targets)
 

@@ -1,0 +1,26 @@
+"""What makes numbers untrustworthy, by name and in a sentence; imports no torch.
+
+After the checks of the reference AutoAttack (Croce and Hein, 2020, arXiv:2003.01690) and the
+advice of Carlini et al. (2019, arXiv:1902.06705).
+"""
+
+from __future__ import annotations
+
+PROBABILITIES = "probabilities"
+RANDOM = "random"
+NOT_FINITE = "not_finite"
+ZERO_GRADIENTS = "zero_gradients"
+BLACK_BOX = "black_box"
+
+SENTENCES = {
+    PROBABILITIES: "The network answers with probabilities where logits are expected: its losses "
+    "and gradients are not those of a cross-entropy, and attacks on them are weak.",
+    RANDOM: "The network answers differently when it is asked again: attacks that do not average "
+    "over its answers are weak, and adversarials may not stay any.",
+    NOT_FINITE: "Some logits are infinite or not a number, before or under attack: such images "
+    "count as changed by the attack, and have no loss, so that damage is unknown.",
+    ZERO_GRADIENTS: "The gradient of the loss is exactly zero at some images: attacks that follow "
+    "it cannot begin there, and vulnerability and gradient norms are too small.",
+    BLACK_BOX: "An attack without gradients broke images that those with gradients had left: "
+    "gradients are masked, and the vulnerability is larger than what was found.",
+}

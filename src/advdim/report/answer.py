@@ -1,0 +1,165 @@
+"""The answer: what grows from the smallest to the largest input, and by how much."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from advdim.claims.base import FEWEST_NETWORKS
+from advdim.claims.intervals import interval, spread_over_networks
+from advdim.claims.needs import EVERYTHING, NOTHING
+from advdim.claims.networks import over_epochs, stratify
+from advdim.claims.rows import last_epochs
+from advdim.report.doubts import has_flags
+
+KEY_FIGURE = "input_dimension"
+GRADIENT_NORM = "grad_l1_untied"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A measure at the smallest and at the largest size: means over networks.
+
+    Attributes:
+        smallest, largest: in the units of the table ``epochs``.
+        change: their ratio, or their difference.
+        low, high: its 95 % interval over networks; NaN where too few networks allow none.
+        trend: ``grows`` or ``falls`` where the interval says so, ``neither`` where it leaves both
+            open, empty without an interval.
+    """
+
+    smallest: float
+    largest: float
+    change: float
+    low: float
+    high: float
+    trend: str
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What changes from the smallest to the largest size, with one way of training.
+
+    Attributes:
+        network, method, epsilon: the architecture and its training; ``none`` without a method.
+        sizes: smallest and largest edge in pixels; equal where the run has only one.
+        root_dimension: by which factor the square root of the dimension grows between them.
+        threshold: of the test attack, normalised units.
+        networks: how many there are of one size, the fewest.
+        missing: networks of these sizes that diverged or failed.
+        flagged: networks of these sizes whose numbers carry a flag.
+        gradient_norm: E||dL/dx||_1, ties broken; its change is a factor.
+        vulnerability: as a fraction; its change is a difference.
+        accuracy: as a fraction, likewise.
+        saturated: the attack changes next to nothing or nearly everything at both sizes.
+    """
+
+    network: str
+    method: str
+    epsilon: float
+    sizes: tuple[int, int]
+    root_dimension: float
+    threshold: float
+    networks: int
+    missing: int
+    flagged: int
+    gradient_norm: Change
+    vulnerability: Change
+    accuracy: Change
+    saturated: bool
+
+    @property
+    def has_interval(self) -> bool:
+        """Tell whether there are networks enough for one."""
+        return self.networks >= FEWEST_NETWORKS
+
+
+def growths(tables: Mapping[str, pd.DataFrame], experiment: str) -> list[Growth]:
+    """Return, per architecture, the growth without a method, then with each at its strongest."""
+    rows = over_epochs(last_epochs(tables, experiment))
+    return [
+        _growth(of_training, tables["cells"], experiment)
+        for _, of_network in rows.groupby("network", sort=False)
+        for of_training in _trainings(of_network)
+    ]
+
+
+def ratio(rows: pd.DataFrame, measure: str) -> float:
+    """Return the logarithm of the mean measure at the largest over that at the smallest size."""
+    means = _means(rows, measure)
+    return float(np.log(means[-1] / means[0])) if (means > 0).all() else math.nan
+
+
+def difference(rows: pd.DataFrame, measure: str) -> float:
+    """Return the mean measure at the largest size less that at the smallest."""
+    means = _means(rows, measure)
+    return float(means[-1] - means[0])
+
+
+def _trainings(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield the rows without a method, then those of each method's largest strength."""
+    plain = rows[rows["method"] == "none"]
+    trained = rows[rows["method"] != "none"]
+    for of_method in (plain, *(group for _, group in trained.groupby("method", sort=False))):
+        strongest = of_method[of_method["epsilon"] == of_method["epsilon"].max()]
+        if len(strongest):
+            yield strongest[
+                strongest["size"].isin([strongest["size"].min(), strongest["size"].max()])
+            ]
+
+
+def _growth(rows: pd.DataFrame, cells: pd.DataFrame, experiment: str) -> Growth:
+    first = rows.iloc[0]
+    sizes, dimensions = sorted(rows["size"].unique()), sorted(rows["dimension"].unique())
+    same = cells["size"].isin(sizes) & cells["experiments"].map(
+        lambda names: experiment in set(names)
+    )
+    for name in ("dataset", "network", "method", "epsilon"):
+        same &= cells[name] == first[name]
+    share = rows["vulnerability"].mean()
+    return Growth(
+        network=str(first["network"]),
+        method=str(first["method"]),
+        epsilon=float(first["epsilon"]),
+        sizes=(int(sizes[0]), int(sizes[-1])),
+        root_dimension=math.sqrt(dimensions[-1] / dimensions[0]),
+        threshold=float(first["attack_threshold"]),
+        networks=min(map(len, stratify(rows.reset_index(drop=True)))),
+        missing=int((same & (cells["status"] != "done")).sum()),
+        flagged=int((same & has_flags(cells)).sum()),
+        gradient_norm=_change(rows, GRADIENT_NORM, ratio, math.exp, none=1.0),
+        vulnerability=_change(rows, "vulnerability", difference, float, none=0.0),
+        accuracy=_change(rows, "accuracy", difference, float, none=0.0),
+        saturated=bool(share < NOTHING or share > EVERYTHING),
+    )
+
+
+def _change(
+    rows: pd.DataFrame,
+    measure: str,
+    statistic: Callable[[pd.DataFrame, str], float],
+    back: Callable[[float], float],
+    none: float,
+) -> Change:
+    """Return the change of a measure; ``none`` is what it is where nothing changes."""
+    networks = rows.dropna(subset=[measure]).reset_index(drop=True)
+    if networks.empty:
+        return Change(math.nan, math.nan, math.nan, math.nan, math.nan, "")
+    means = _means(networks, measure)
+    change = statistic(networks, measure)
+    low = high = math.nan
+    strata = stratify(networks)
+    if len(means) > 1 and min(map(len, strata)) >= FEWEST_NETWORKS and math.isfinite(change):
+        spread = spread_over_networks(networks, lambda drawn: statistic(drawn, measure), strata)
+        low, high = map(back, interval(spread))
+    trend = "grows" if low > none else "falls" if high < none else "neither"
+    trend = trend if math.isfinite(low) else ""
+    return Change(float(means[0]), float(means[-1]), back(change), low, high, trend)
+
+
+def _means(rows: pd.DataFrame, measure: str) -> np.ndarray:
+    return rows.groupby("dimension")[measure].mean().to_numpy(float)

@@ -1,0 +1,60 @@
+"""The networks: what was measured of each, and what made them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from advdim.tables import CELL_KEYS
+
+SHOWN = (
+    *CELL_KEYS, "status", "flags", "accuracy_median", "vulnerability_median",
+    "vulnerability_of_label_median", "damage_median", "grad_l1_median", "grad_l1_untied_median",
+    "epochs", "seconds", "experiments",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The table of networks in words."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def networks_of(cells: pd.DataFrame) -> Networks:
+    """Return the table ``cells`` as a person reads it."""
+    columns = [name for name in SHOWN if name in cells]
+    return Networks(
+        columns=[name.removesuffix("_median") for name in columns],
+        rows=[[_value(row[name]) for name in columns] for _, row in cells.iterrows()],
+    )
+
+
+def provenance_of(cells: pd.DataFrame) -> dict[str, str]:
+    """Return what trained the networks: hours, hardware, code and versions."""
+    if cells.empty:
+        return {}
+    facts = {"Hours of training and measuring": f"{cells['seconds'].sum() / 3600:.2f}"}
+    for name, column in (("Trained on", "device"), ("Code of the networks", "commit")):
+        facts[name] = _counted(cells[column])
+    for versions, count in Counter(cells["versions"]).items():
+        found = ", ".join(f"{k} {v}" for k, v in json.loads(versions).items())
+        facts[f"Versions ({count} networks)"] = found
+    return facts
+
+
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if not isinstance(value, str) and hasattr(value, "__iter__"):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _counted(values: pd.Series) -> str:
+    return ", ".join(f"{value} ({count})" for value, count in values.value_counts().items())
