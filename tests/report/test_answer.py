@@ -141,6 +141,12 @@ def test_networks_whose_numbers_carry_a_flag_are_counted():
     assert growth.flagged == 2
 
 
+def test_an_end_of_which_all_networks_failed_moves_in_and_is_counted():
+    failed = [("none", 32, seed) for seed in range(3)]
+    (growth,) = growths(sweep(PLAIN, missing=failed), "e")
+    assert (growth.sizes, growth.missing) == ((8, 16), 3)
+
+
 @pytest.mark.parametrize(("share", "saturated"), [(0.002, True), (0.4, False), (0.998, True)])
 def test_an_attack_that_changes_nothing_or_everything_tells_nothing(share, saturated):
     measures = {("none", 0.0, size): drawn(3, 5, share, spread=1e-4) for size in (8, 32)}

@@ -102,6 +102,14 @@ def test_every_link_leads_to_a_place_on_the_page(made):
     assert [label["for"] for label in page.all("label")] == [i["id"] for i in page.all("input")]
 
 
+def test_an_experiment_without_figures_is_named_and_leads_nowhere(raw_config, tmp_path):
+    raw_config["results"] = str(tmp_path)
+    raw_config["experiments"]["regularisation"]["figures"] = []
+    page = page_of(raw_config, {})
+    assert "regularisation" in page.text
+    assert "#experiment-regularisation" not in [link["href"] for link in page.all("a")]
+
+
 def test_the_page_loads_nothing_from_elsewhere(made):
     values = [str(v) for _, attributes in made[1].tags for v in attributes.values()]
     assert not [value for value in values if "://" in value]

@@ -50,7 +50,7 @@ class Growth:
         root_dimension: by which factor the square root of the dimension grows between them.
         threshold: of the test attack, normalised units.
         networks: how many there are of one size, the fewest.
-        missing: networks of these sizes that diverged or failed.
+        missing: networks of these sizes, or beyond them, that diverged or failed.
         flagged: networks of these sizes whose numbers carry a flag.
         gradient_norm: E||dL/dx||_1, ties broken; its change is a factor.
         vulnerability: as a fraction; its change is a difference.
@@ -115,9 +115,9 @@ def _trainings(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
 def _growth(rows: pd.DataFrame, cells: pd.DataFrame, experiment: str) -> Growth:
     first = rows.iloc[0]
     sizes, dimensions = sorted(rows["size"].unique()), sorted(rows["dimension"].unique())
-    same = cells["size"].isin(sizes) & cells["experiments"].map(
-        lambda names: experiment in set(names)
-    )
+    # Where all networks of an end failed, the end is another, and they are missing all the same.
+    same = (cells["size"] <= sizes[0]) | (cells["size"] >= sizes[-1])
+    same &= cells["experiments"].map(lambda names: experiment in set(names)).astype(bool)
     for name in ("dataset", "network", "method", "epsilon"):
         same &= cells[name] == first[name]
     share = rows["vulnerability"].mean()
