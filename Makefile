@@ -1,4 +1,5 @@
 # make demo   the default sweep from nothing: environment, every stage and figure, and a report
+# make figures   tables, figures and report of the published run again, without training or images
 # make plan CONFIG=FILE GPU=a100   cells, jobs, hours here and on a GPU, disk, before it runs
 # make test   everything that needs no cluster and no GPU
 # make test-slurm   the workflow on a real one-node SLURM (root, Debian's packages)
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= all
 
-.PHONY: demo plan test test-slurm test-versions benchmark lint format schema conda clean
+.PHONY: demo figures plan test test-slurm test-versions benchmark lint format schema conda clean
 
 $(READY): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -26,6 +27,11 @@ demo: $(READY)
 	$(BIN)/snakemake --cores $(CORES)
 	@$(BIN)/snakemake --quiet --report results/workflow.html
 	@echo "Open results/report.html: the answer, claims, figures, networks, settings. How each was made: results/workflow.html."
+
+figures: $(READY)
+	$(BIN)/snakemake --cores $(CORES) --configfile config/presets/cifar10.yaml \
+		--config only_finished=true --forceall --quiet rules
+	@echo "Open published/cifar10/report.html."
 
 CONFIG ?= config.yaml
 GPU ?= a100

@@ -14,6 +14,6 @@ for wanted in "snakemake==$oldest" snakemake; do
     (cd "$folder/work" && PYTHONPATH=$root/src "$folder/venv/bin/python" -m snakemake \
         --snakefile "$root/Snakefile" --configfile "$root/config.yaml" -n --quiet rules) \
         >"$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }
-    echo "Snakemake $("$folder/venv/bin/python" -m snakemake --version): $(grep -c '^[a-z_]* *[0-9]*$' "$folder/log") rules planned"
+    echo "Snakemake $("$folder/venv/bin/python" -m snakemake --version): $(awk '$1 == "total" { jobs = $2 } END { print jobs }' "$folder/log") jobs planned"
     rm -rf "$folder/venv" "$folder/work"
 done
