@@ -23,6 +23,7 @@ from advdim.bounds.layers import (
     Relu,
     TensorShape,
 )
+from advdim.networks.existing import Preprocessing
 from advdim.units import Normalisation
 
 
@@ -224,6 +225,14 @@ def _reflection_pad(module: nn.ReflectionPad2d, shape: TensorShape) -> list[Laye
     return [_sized(ReflectionPad, shape, (left, right, top, bottom))]
 
 
+def _preprocessing(module: Preprocessing, shape: TensorShape) -> list[Layer]:
+    scale, shift = module.scale.double().cpu(), module.shift.double().cpu()
+    if len(scale) == shape[0]:
+        return [Diagonal(shape, shape, scale, shift)]
+    # A grey image is repeated: one pixel, all channels.
+    return [_sized(Convolution, shape, scale.view(-1, 1, 1, 1), shift, (1, 1), (0, 0), (1, 1))]
+
+
 def _nothing(module: nn.Module, shape: TensorShape) -> list[Layer]:
     return []
 
@@ -244,4 +253,5 @@ _READERS: dict[type[nn.Module], Callable[..., list[Layer]]] = {
     nn.Dropout: _nothing,
     nn.Dropout2d: _nothing,
     nn.Identity: _nothing,
+    Preprocessing: _preprocessing,
 }
