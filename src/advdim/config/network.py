@@ -68,10 +68,6 @@ class ConvolutionalNetwork(Network):
             raise ValueError("pool and pool_after go together: give both or neither")
         return self
 
-    def unbounded(self) -> str | None:
-        """Refuse circular padding."""
-        return "padding 'circular' has none" if self.padding == "circular" else None
-
     def layer_strides(self) -> list[int]:
         """Return one stride per layer."""
         return list(self.strides) or [1] * self.layers
