@@ -14,6 +14,7 @@ from advdim.bounds.chaining import chained_norm
 from advdim.bounds.layers import Convolution, Layer, Linear, MaxPool, Residual, forward
 from advdim.bounds.operator_norms import lipschitz, patch_norm
 from advdim.bounds.pooling import JointNorms, joint_norms
+from advdim.bounds.rectified import rectified_norm
 from advdim.bounds.weighting import pair_norms
 
 
@@ -81,6 +82,11 @@ def network_constants(layers: Sequence[Layer]) -> Constants:
         if index in parts:
             inner[index] = (parts[index][0].scaled(reach[-1]), parts[index][1].scaled(reach[-1]))
             after = sum(part.reach[-1] for part in inner[index])
+        if layer.linear and _ends_map(layers, index):
+            start = _map_start(layers, index)
+            own = math.prod(exact[start : index + 1])
+            chain = rectified_norm(layers, index + 1, reach, own)
+            after = min(after, chain) if chain else after
         if index in joint:
             before = reach[index - 1]
             after = min(after, before * joint[index].pooled)
@@ -105,6 +111,19 @@ def _loose(layer: Layer, norm: float, parts: Sequence[Constants]) -> float:
     if parts:
         return sum(math.prod(part.loose) for part in parts)
     return patch_norm(layer) if isinstance(layer, Convolution) else norm
+
+
+def _ends_map(layers: Sequence[Layer], index: int) -> bool:
+    """Tell whether a layer is the last of the linear ones that follow each other."""
+    return index + 1 == len(layers) - 1 or (
+        index + 1 < len(layers) and not layers[index + 1].linear
+    )
+
+
+def _map_start(layers: Sequence[Layer], index: int) -> int:
+    while index > 0 and layers[index - 1].linear:
+        index -= 1
+    return index
 
 
 def _chain_start(

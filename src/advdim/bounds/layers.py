@@ -35,6 +35,15 @@ class Layer:
         """Map values of shape (N, *input_shape) to (N, *output_shape)."""
         raise NotImplementedError
 
+    def linear_part(self, values: Tensor) -> Tensor:
+        """Apply an affine layer without its shift."""
+        return self.apply(values) - self.apply(torch.zeros_like(values[:1]))
+
+    @property
+    def multiply_adds(self) -> float:
+        """Of one sample, about."""
+        return float(self.values_in)
+
     def adjoint(self, gradients: Tensor) -> Tensor:
         """Map gradients (N, *output_shape) to (N, *input_shape); for affine layers only."""
         with torch.enable_grad():
@@ -110,6 +119,15 @@ class Linear(Layer):
     def apply(self, values: Tensor) -> Tensor:
         """Map (N, inputs) to (N, outputs)."""
         return functional.linear(values, self.weight.to(values.dtype), self.bias.to(values.dtype))
+
+    def linear_part(self, values: Tensor) -> Tensor:
+        """Map (N, inputs) to (N, outputs) without the bias."""
+        return values @ self.weight.to(values.dtype).T
+
+    @property
+    def multiply_adds(self) -> float:
+        """Of one sample."""
+        return float(self.weight.numel())
 
     def adjoint(self, gradients: Tensor) -> Tensor:
         """Map (N, outputs) to (N, inputs)."""
