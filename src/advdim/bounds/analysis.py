@@ -115,9 +115,7 @@ def _loose(layer: Layer, norm: float, parts: Sequence[Constants]) -> float:
 
 def _ends_map(layers: Sequence[Layer], index: int) -> bool:
     """Tell whether a layer is the last of the linear ones that follow each other."""
-    return index + 1 == len(layers) - 1 or (
-        index + 1 < len(layers) and not layers[index + 1].linear
-    )
+    return index + 2 >= len(layers) or not layers[index + 1].linear
 
 
 def _map_start(layers: Sequence[Layer], index: int) -> int:
