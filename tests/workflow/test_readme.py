@@ -102,7 +102,7 @@ def test_own_data_network_method_and_attack_run_together(tmp_path):
         "networks": {"mine": parts["networks"]["mine"]},
         "methods": parts["methods"],
         "training": {"epochs": 1, "batch_size": 8, "measurement": measurement},
-        "attacks": {**attacks["attacks"], "epsilon": 0.1, "thresholds": []},
+        "attacks": {**attacks["attacks"], "threshold": 0.1, "thresholds": []},
         "experiments": {
             "own": {
                 "dataset": "folder", "network": "mine", "sizes": [8], "methods": ["noisy"],

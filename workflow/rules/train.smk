@@ -4,7 +4,9 @@
 rule train:
     input:
         **inputs("pixels", "pixels"),
-        weights=lambda wildcards: map(ancient, CONFIG.networks[wildcards.network].files()),
+        weights=lambda wildcards: map(
+            ancient, CONFIG.networks[wildcards.network].files()
+        ),
     output:
         **outputs("train"),
     log:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from advdim.checks import are_probabilities, is_random
 from advdim.networks.shape import NetworkError, Shape, first_line
 
 IMAGES = 4
@@ -23,7 +24,7 @@ def try_network(network: nn.Module, name: str, shape: Shape) -> None:
         logits, again, alone = network(inputs), network(inputs), network(inputs[:1])
     if not bool(torch.isfinite(logits).all()):
         raise NetworkError(f"Network {name} gives random images logits that are not finite.")
-    if not torch.equal(logits, again):
+    if is_random([logits, again]):
         raise NetworkError(
             f"Network {name} answers the same images differently each time, in evaluation mode; "
             "attacks on random answers say nothing."
@@ -40,8 +41,7 @@ def try_network(network: nn.Module, name: str, shape: Shape) -> None:
 def refuse_probabilities(network: nn.Module, name: str, shape: Shape) -> None:
     """Raise NetworkError where a network returns probabilities, as behind a softmax."""
     outputs = network.eval()(_random_images(shape))
-    sums = outputs.sum(1)
-    if bool((outputs >= 0).all()) and torch.allclose(sums, torch.ones_like(sums), atol=1e-4):
+    if are_probabilities(outputs):
         raise NetworkError(
             f"Network {name} returns probabilities; logits are wanted. 'softmax: remove' takes a "
             "layer torch.nn.Softmax at its end away."
