@@ -29,7 +29,7 @@ class Contents:
     def of(cls, dataset: AnyDataset) -> Contents:
         """Return the contents of a dataset, listed and read at most once in a process."""
         key = dataset.canonical()
-        return _known.get(key) or _known.setdefault(key, cls(_files(dataset)))
+        return _known.get(key) or _known.setdefault(key, cls(files_of(dataset)))
 
     @classmethod
     def of_weights(cls, files: Iterable[str]) -> Contents:
@@ -75,7 +75,8 @@ def _hash(file: Path) -> str:
         return "missing"
 
 
-def _files(dataset: AnyDataset) -> Iterator[tuple[str, Path]]:
+def files_of(dataset: AnyDataset) -> Iterator[tuple[str, Path]]:
+    """Yield the files that a dataset's images come from, each with its place among the others."""
     yield from dataset.files().items()
     if not isinstance(dataset, FolderDataset):
         return
