@@ -4,7 +4,7 @@ import pytest
 
 from advdim import results
 from advdim.config import load
-from advdim.data.contents import Contents
+from advdim.data.contents import Contents, files_of
 from advdim.files import write_json
 from advdim.results import (
     FILES,
@@ -170,7 +170,7 @@ def folder(tmp_path):
 def contents(folder):
     from advdim.config.data import FolderDataset
 
-    return Contents(FolderDataset(source="folder", root=folder, native_size=8))
+    return Contents(files_of(FolderDataset(source="folder", root=folder, native_size=8)))
 
 
 def test_contents_are_read_again_only_where_the_file_system_says_otherwise(
@@ -205,7 +205,7 @@ def test_files_that_moved_are_the_same_images_and_swapped_splits_are_not(tmp_pat
 
     def said(train, test):
         dataset = ParquetDataset(source="parquet", train=train, test=test)
-        return Contents(dataset).content, dataset.pixel_settings()
+        return Contents(files_of(dataset)).content, dataset.pixel_settings()
 
     assert said(one, other) == said(moved / "elsewhere.parquet", other)
     assert said(one, other) != said(other, one)

@@ -6,6 +6,7 @@ from advdim.config.bounds import BOUND_NAMES
 from advdim.sandwich import (
     SandwichViolation,
     assert_sandwich,
+    certified_accuracies,
     summarise_bounds,
     with_attacks,
 )
@@ -96,3 +97,15 @@ def test_a_diverged_cell_has_no_rows():
     rows = with_attacks(bounds().iloc[:0], attacks().iloc[:0], 100.0)
     assert_sandwich(rows)
     assert not list(summarise_bounds(rows))
+
+
+def test_certified_and_attacked_accuracy_at_a_threshold():
+    rows = with_attacks(bounds(sound=[0.1, 0.2, 0.9]), attacks(norm_l2=(1.0, 0.5, np.nan)), None)
+    rows = rows.assign(dimension=4, label=[0, 1, 1], prediction=[0, 1, 0])
+    table = pd.DataFrame(certified_accuracies(rows, (0.3, 0.07, 0.3, 0.04)))
+    assert list(table["threshold"]) == [0.04, 0.07, 0.3]
+    assert list(table["radius"]) == pytest.approx([0.08, 0.14, 0.6])
+    # By hand: the third image is wrong, so neither bound nor attack make it count.
+    assert list(table["certified_accuracy"]) == pytest.approx([2 / 3, 1 / 3, 0])
+    assert list(table["attacked_accuracy"]) == pytest.approx([2 / 3, 2 / 3, 1 / 3])
+    assert not list(certified_accuracies(rows.iloc[:0], (0.3,)))

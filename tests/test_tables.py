@@ -1,10 +1,13 @@
+import re
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from advdim.sweep import Cell
 from advdim.tables import (
     IDENTITY_COLUMNS,
     MEASURE_COLUMNS,
@@ -16,6 +19,7 @@ from advdim.tables import (
     write_table,
 )
 
+README = (Path(__file__).parents[1] / "README.md").read_text()
 CELL = {"dataset": "d", "network": "n", "size": 8, "method": "none", "epsilon": 0.0, "seed": 0}
 
 
@@ -83,6 +87,39 @@ def test_gathering_cells_from_hive_folders(tmp_path):
     assert pq.ParquetFile(tmp_path / "epochs.parquet").schema_arrow.equals(
         schema("epochs"), check_metadata=True
     )
+
+
+def test_the_cells_files_are_one_table_for_every_reader_as_the_readme_says(tmp_path, monkeypatch):
+    """Numbers are numbers, though each file's folders say them as text, too."""
+    blocks = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    (block,) = [block for block in blocks if "hive_partitioning" in block]
+    cells = [Cell("digits", "m", 8, "pgd_linf", e, s) for e in ("0.001", "0.1") for s in (0, 1)]
+    for cell in cells:
+        rows = [{**row, **cell.columns()} for row in epoch_rows()]
+        write_table(tmp_path / f"results/cells/{cell.directory}/epochs.parquet", "epochs", rows)
+    row = {**CELL, "size": 8, "epsilon": 0.1, "status": "done", "vulnerability_median": 0.5}
+    write_table(tmp_path / "results/tables/cells.parquet", "cells", [row])
+    monkeypatch.chdir(tmp_path)
+    told = {}
+    exec(compile(block, "README.md", "exec"), told)
+    duckdb, pl = told["duckdb"], told["pl"]
+    source = f"read_parquet('{told['cells']}', hive_partitioning = false)"
+    numbers = {"size": 8.0, "epsilon": 0.0505, "seed": 0.5}
+    for name, mean in numbers.items():
+        assert duckdb.sql(f"FROM {source} SELECT avg({name})").fetchall() == [
+            (pytest.approx(mean),)
+        ]
+        assert told["frame"][name].mean() == pytest.approx(mean)
+        assert told["table"].column(name).to_pandas().mean() == pytest.approx(mean)
+        epochs = pl.scan_parquet(told["cells"], hive_partitioning=False)
+        assert epochs.select(pl.col(name).mean()).collect().item() == pytest.approx(mean)
+    rows = 4 * len(epoch_rows())
+    assert len(told["frame"]) == told["table"].num_rows == rows
+    expected = schema("epochs").remove_metadata()
+    assert told["table"].schema.remove_metadata().equals(expected)
+    # Without it, a strength is text: why README says so.
+    with pytest.raises(duckdb.BinderException, match="VARCHAR"):
+        duckdb.sql(f"FROM '{told['cells']}' SELECT avg(epsilon)")
 
 
 def test_the_summary_is_the_quantiles_of_the_summarised_epochs():

@@ -39,7 +39,9 @@ def _parser() -> argparse.ArgumentParser:
     schema_command.set_defaults(run=lambda options: print(json.dumps(schema(), indent=1)))
     reference_command = commands.add_parser("reference", help="print the page config/README.md")
     reference_command.set_defaults(run=lambda options: print(reference(schema()), end=""))
-    check = commands.add_parser("check", help="check a configuration and count its cells")
+    check = commands.add_parser(
+        "check", help="check a configuration, try its own networks, count its cells"
+    )
     check.add_argument("config", nargs="?", default="config.yaml")
     check.set_defaults(run=_check)
     plan = commands.add_parser("plan", help="estimate hours and disk from steps timed here")
@@ -68,7 +70,12 @@ def _read(path: str) -> Config:
 
 
 def _check(options: argparse.Namespace) -> None:
-    cells = experiments_by_cell(_read(options.config))
+    from advdim.trial import network_problems
+
+    config = _read(options.config)
+    cells = experiments_by_cell(config)
+    if problems := network_problems(config):
+        raise ConfigError("\n".join(problems))
     print(f"{options.config} is valid: {len(cells)} cells.")
 
 

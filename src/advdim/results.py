@@ -61,6 +61,7 @@ OUTLINE = (
     "inputs",
     "content",
     "images_as_seen",
+    "weights_as_seen",
 )
 WILDCARDS: dict[str, tuple[str, ...]] = {
     "pixels": ("dataset", "size"),
@@ -215,11 +216,20 @@ def inputs_of(
         images = Contents.of(config.datasets[result.wildcards["dataset"]])
         known = read(result.record(config)) or {}
         return {"images": images.digest(known.get("images_as_seen"))}
-    found = {}
+    found: dict[str, str | None] = {}
+    if result.stage == "train" and (weights := weights_of(config, result)):
+        known = read(result.record(config)) or {}
+        found["weights"] = weights.digest(known.get("weights_as_seen"))
     for parent in result.parents(config):
         record = read(parent.record(config))
         found[f"{parent.stage} {parent.name}"] = None if record is None else record["content"]
     return found
+
+
+def weights_of(config: Config, result: Result) -> Contents | None:
+    """Return the file of weights that a network starts from, or None where there is none."""
+    files = config.networks[result.cell.network].files()
+    return Contents.of_weights(files) if files else None
 
 
 def is_current(

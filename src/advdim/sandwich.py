@@ -5,7 +5,8 @@ All norms are l2, in normalised units.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,32 @@ def summarise_bounds(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for quantity, values in quantities.items():
         if len(values):
             yield {**shared, "quantity": quantity, **_statistics(quantity, values, rows)}
+
+
+def certified_accuracies(
+    rows: pd.DataFrame, thresholds: Sequence[float]
+) -> Iterator[dict[str, Any]]:
+    """Yield one row per l-inf threshold from one cell's rows, as ``with_attacks`` gives them.
+
+    The radius is Eq. 3's for l2, ``epsilon sqrt(d)``. A perturbation of l-inf norm epsilon is no
+    longer than that, so what is certified there is certified for both norms.
+    """
+    if rows.empty:
+        return
+    first = rows.iloc[0]
+    right = rows["label"] == rows["prediction"]
+    for threshold in sorted(set(thresholds)):
+        radius = threshold * math.sqrt(first["dimension"])
+        attacked = rows["best_attack_l2"] <= radius
+        yield {
+            **{name: first[name] for name in (*CELL, "dimension")},
+            "threshold": threshold,
+            "radius": radius,
+            "samples": len(rows),
+            "accuracy": float(right.mean()),
+            "certified_accuracy": float((right & (rows["sound"] > radius)).mean()),
+            "attacked_accuracy": float((right & ~attacked).mean()),
+        }
 
 
 def _statistics(quantity: str, values: pd.Series, rows: pd.DataFrame) -> dict[str, Any]:

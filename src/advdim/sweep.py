@@ -11,7 +11,8 @@ from typing import Any
 
 from advdim import own
 from advdim.config.base import Settings, canonical_epsilon
-from advdim.config.network import AnyNetwork, ModuleNetwork
+from advdim.config.existing import ExistingNetwork, ModuleNetwork
+from advdim.config.network import AnyNetwork
 from advdim.config.own import OwnCode
 from advdim.config.sweep import Config
 
@@ -102,6 +103,7 @@ def training_settings(config: Config, cell: Cell) -> str:
         "units": config.units,
         "method": _with_code(getattr(config.methods, cell.method)),
         **_network_code(network),
+        **_downloaded_weights(network),
     }
     return json.dumps(settings, sort_keys=True)
 
@@ -119,6 +121,12 @@ def _network_code(network: AnyNetwork) -> dict[str, str]:
     if not isinstance(network, ModuleNetwork):
         return {}
     return {"network_code": own.fingerprint(network.module)}
+
+
+def _downloaded_weights(network: AnyNetwork) -> dict[str, str]:
+    """Return the name of weights that are no file; those of a file are an input by content."""
+    name = network.downloaded() if isinstance(network, ExistingNetwork) else None
+    return {} if name is None else {"weights": name}
 
 
 def attacked_cells(config: Config) -> dict[tuple[Cell, str], None]:

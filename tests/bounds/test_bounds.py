@@ -8,7 +8,8 @@ from torch import nn
 
 from advdim.bounds import SOUND_BOUNDS, UnsupportedLayer, lower_bounds, violations
 from advdim.bounds.published import Conventions, fully_connected_bound
-from advdim.config.network import ConvolutionalNetwork
+from advdim.config.network import ConvolutionalNetwork, ResidualNetwork
+from advdim.networks.architectures import residual
 from advdim.networks.convolutional import convolutional
 from advdim.networks.initialisation import he
 from advdim.streams import stream
@@ -59,6 +60,20 @@ NETWORKS = {
     "maxpool, reflection": lambda: papers("reflect", "max"),
     "maxpool, zeros": lambda: papers("zeros", "max"),
     "average pool, reflection": lambda: papers("reflect", "average"),
+    "maxpool, circular": lambda: papers("circular", "max"),
+    "residual": lambda: residual(
+        ResidualNetwork(kind="residual", widths=[4, 6, 6], blocks=2), 3, 16, 5
+    ),
+    "residual, global maximum": lambda: residual(
+        ResidualNetwork(
+            kind="residual", widths=[4, 6], batch_norm=False, head="global_max"
+        ), 3, 16, 5,
+    ),
+    "uneven pools": lambda: nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveMaxPool2d((5, 3)),
+        nn.Conv2d(4, 6, 3, padding=1, padding_mode="replicate"), nn.ReLU(),
+        nn.AdaptiveAvgPool2d((3, 2)), nn.Flatten(), nn.Linear(36, 5),
+    ),
 }  # fmt: skip
 
 

@@ -60,9 +60,21 @@ MISTAKES = [
     ("bounds.kinds", ["locl"], "'bounds.kinds.0' is 'locl'", "'local'"),
     ("bounds.imges", 3, "'bounds.imges' is unknown", "'images'"),
     ("experiments.regularisation.figures", ["counter_example"], "shows attacks", "give 'experi"),
-    ("networks.maxpool4.padding", "circular", "bounds of network 'maxpool4'", "'circular'"),
+    (
+        "networks.maxpool4",
+        {"kind": "vision_transformer", "patches": 4, "width": 8},
+        "asks for lower bounds of network 'maxpool4'",
+        "kind 'vision_transformer' has none",
+    ),
+    (
+        "networks.maxpool4",
+        {"kind": "mixer", "patches": 4, "width": 8},
+        "asks for lower bounds of network 'maxpool4'",
+        "kind 'mixer' has none",
+    ),
     ("networks.strided4", {"kind": "lenet"}, "holds 8", "smaller than its 5x5 kernel"),
-    ("training.epochs", 0, "'training.epochs' is 0", "greater than 0"),
+    ("training.epochs", -1, "'training.epochs' is -1", "greater than or equal to 0"),
+    ("training.epochs", 0, "asks for strength 0.01", "not trained (epochs: 0)"),
     ("networks.maxpool4", {"kind": "module", "module": "no_such_module:Net"}, "no_such", "found"),
 ]
 

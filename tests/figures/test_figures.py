@@ -75,6 +75,7 @@ def bound_rows(cells):
         {
             **{name: cell[name] for name in identity}, "sample": k, "pixel_scale": 0.3,
             "published": 1e-6 if k else 0.2, "sound": 2e-4, "operator_norms": 1e-4 * (1 + k / 10),
+            "label": 1, "prediction": int(k < 4),
             "best_attack_l2": 0.1 * (1 + k / 10), "fgsm_l2": 0.2 if k else np.nan,
             "published_violated": not k,
         }
@@ -311,6 +312,24 @@ def test_the_histograms_hold_every_image_once():
     assert counts[0] == [images - missing, images]
     assert counts[1] == [images, images]
     assert counts[2] == [images - missing, images - missing, images]
+
+
+def test_the_band_of_certified_accuracy_lies_between_the_bounds_and_the_attacks():
+    tables = synthetic_tables()
+    axes = draw("certified_accuracy", tables).axes
+    rows = tables["bounds"].query("epsilon == 0")
+    for axis in axes:
+        for low, high in zip(axis.lines[::2], axis.lines[1::2], strict=True):
+            assert (low.get_ydata() <= high.get_ydata()).all()
+            assert low.get_ydata()[0] == high.get_ydata()[0] == 80
+            assert low.get_ydata()[-1] == high.get_ydata()[-1] == 0
+    # At a threshold by hand: all bounds are 2e-4, adversarials lie from .1 to .14.
+    low, high = axes[0].lines[:2]
+    first = rows[rows["size"] == rows["size"].min()]
+    x = np.asarray(low.get_xdata()) * np.sqrt(first["dimension"].iloc[0])
+    assert (low.get_ydata()[x > 2.001e-4] == 0).all()
+    assert (high.get_ydata()[x < 0.0999] == 80).all()
+    assert (high.get_ydata()[(x > 0.1101) & (x < 0.1199)] == 60).all()
 
 
 def test_the_theorem_figure_shows_the_predicted_slopes():

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 
 import duckdb
 import numpy as np
@@ -9,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from advdim.config import load
 from advdim.data.batches import Batches
@@ -62,14 +65,15 @@ def test_configuration_blocks_are_valid(raw_config, tmp_path, monkeypatch):
         if {"experiments", "initialisation"} & set(part):
             load({**default, **part})
     (datasets,) = [part for part in parts if "datasets" in part]
-    (networks,) = [part for part in parts if "networks" in part]
+    networks = {k: v for part in parts for k, v in part.get("networks", {}).items()}
     for split in ("train", "test"):
         (tmp_path / split).mkdir()
     datasets = datasets["datasets"]
     datasets["folder"]["root"] = str(tmp_path)
     for name in ("train", "test"):
         datasets["parquet"][name] = str(ROOT / "README.md")
-    networks = networks["networks"]
+    (tmp_path / "mine.safetensors").touch()
+    networks["existing"]["weights"] = str(tmp_path / "mine.safetensors")
     (tmp_path / "my_code.py").write_text(own_code())
     monkeypatch.syspath_prepend(tmp_path)
     load({**raw_config, "datasets": {**raw_config["datasets"], **datasets}, "networks": {
@@ -87,8 +91,10 @@ def test_own_data_network_method_and_attack_run_together(tmp_path):
             for image in range(count):
                 noise = random.integers(100 * k, 100 * k + 120, (20, 24, 3), dtype=np.uint8)
                 Image.fromarray(noise).save(folder / f"{image}.png")
-    parts = {key: part for block in blocks("yaml") for key, part in yaml.safe_load(block).items()
-             if key in {"methods", "datasets", "networks"}}  # fmt: skip
+    parts: dict[str, dict] = {"methods": {}, "datasets": {}, "networks": {}}
+    for block in map(yaml.safe_load, blocks("yaml")):
+        for key in parts.keys() & block.keys():
+            parts[key] |= block[key]
     (attacks,) = [a for a in map(yaml.safe_load, blocks("yaml")) if "random_signs" in str(a)]
     measurement = {"every": 1, "summary_epochs": 1, "steps": 1}
     config = {
@@ -96,7 +102,7 @@ def test_own_data_network_method_and_attack_run_together(tmp_path):
         "networks": {"mine": parts["networks"]["mine"]},
         "methods": parts["methods"],
         "training": {"epochs": 1, "batch_size": 8, "measurement": measurement},
-        "attacks": {**attacks["attacks"], "epsilon": 0.1, "thresholds": []},
+        "attacks": {**attacks["attacks"], "threshold": 0.1, "thresholds": []},
         "experiments": {
             "own": {
                 "dataset": "folder", "network": "mine", "sizes": [8], "methods": ["noisy"],
@@ -127,3 +133,34 @@ def test_own_data_network_method_and_attack_run_together(tmp_path):
         "'methods.noisy': module 'my_code' has no 'noisy'; it has MyNetwork, noisier, random_signs"
     )
     assert said in done.stdout + done.stderr
+
+
+def test_the_existing_network_of_the_examples_is_measured_attacked_and_bounded(tmp_path):
+    example = ROOT / "examples/existing_network"
+    shutil.copy(example / "digits_network.py", tmp_path)
+    subprocess.run([sys.executable, "digits_network.py"], cwd=tmp_path, check=True)
+    config = yaml.safe_load((example / "sweep.yaml").read_text())
+    config["datasets"]["digits"] |= {"train_images": 400, "test_images": 100}
+    config["attacks"] |= {"images": 16}
+    config["bounds"] = {"images": 16}
+    workflow = Workflow(tmp_path, config)
+    checked = subprocess.run(
+        [sys.executable, "-m", "advdim", "check", "sweep.yaml"],
+        **{k: v for k, v in workflow.command().items() if k != "args"}, capture_output=True,
+    )  # fmt: skip
+    assert checked.stdout == "sweep.yaml is valid: 2 cells.\n"
+    workflow.run("--cores", "2")
+    cells = pd.read_parquet(tmp_path / "results/tables/cells.parquet").set_index("size")
+    assert (cells["epochs"] == 0).all()
+    assert cells["accuracy_median"][8] > 0.8
+    bounds = pd.read_parquet(tmp_path / "results/tables/bounds.parquet")
+    assert (bounds["sound"] > 0).all()
+    assert len(bounds) == 32
+    # Other weights are noticed, the same ones elsewhere or touched are not.
+    weights = tmp_path / "digits.safetensors"
+    weights.touch()
+    assert not workflow.counts()
+    tensors = load_file(weights)
+    tensors["9.bias"][0] += 3
+    save_file(tensors, weights)
+    assert workflow.counts()["train"] == 2

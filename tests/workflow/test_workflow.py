@@ -206,7 +206,8 @@ def test_a_diverged_cell_is_a_result(raw_config, tmp_path):
     cells = read_table(tmp_path / "results/tables/cells.parquet")
     assert set(cells["status"]) == {"diverged"}
     for table in (
-        "attacks", "attack_summaries", "ladder", "examples", "bounds", "bound_summaries"
+        "attacks", "attack_summaries", "ladder", "examples", "bounds", "bound_summaries",
+        "sandwich",
     ):  # fmt: skip
         assert len(read_table(tmp_path / f"results/tables/{table}.parquet")) == 0
     assert (tmp_path / "results/figures/dimension/input_dimension.png").exists()
@@ -306,6 +307,11 @@ def test_every_bounded_image_stands_between_bound_and_attack(finished):
     of_bounds = summaries[summaries["quantity"] == "sound"]
     assert list(of_bounds["violations"]) == [0] * 4
     assert list(of_bounds["samples"]) == [8] * 4
+    sandwich = read_table(finished.results / "tables/sandwich.parquet")
+    # A threshold of the attacks' epsilon and one further, per network.
+    assert len(sandwich) == 4 * 2
+    assert (sandwich["certified_accuracy"] <= sandwich["attacked_accuracy"]).all()
+    assert (sandwich["attacked_accuracy"] <= sandwich["accuracy"]).all()
 
 
 def test_a_violated_sound_bound_stops_the_sweep_and_names_cell_and_sample(workflow):

@@ -48,7 +48,7 @@ def tables():
     made = {
         "train": ["cells", "epochs", "samples"],
         "attack": ["attacks", "attack_summaries", "ladder"],
-        "bounds": ["bounds", "bound_summaries"],
+        "bounds": ["bounds", "bound_summaries", "sandwich"],
         "initialisation": ["initialisation"],
     }
     names = [name for stage, names in made.items() if all_of(stage) for name in names]

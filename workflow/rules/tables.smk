@@ -93,6 +93,7 @@ rule table_bounds:
     output:
         bounds=table("bounds"),
         summaries=table("bound_summaries"),
+        sandwich=table("sandwich"),
     log:
         f"{RESULTS}/logs/tables/bounds.log",
     localrule: True

@@ -1,9 +1,12 @@
-# One network per cell, measured as it is trained.
+# One network per cell, measured as it is trained, or as it comes with its weights.
 
 
 rule train:
     input:
         **inputs("pixels", "pixels"),
+        weights=lambda wildcards: map(
+            ancient, CONFIG.networks[wildcards.network].files()
+        ),
     output:
         **outputs("train"),
     log:

@@ -9,4 +9,5 @@ with log_to(snakemake.log[0]):
         snakemake.input.attacks,
         snakemake.output.bounds,
         snakemake.output.summaries,
+        snakemake.output.sandwich,
     )

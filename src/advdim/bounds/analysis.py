@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from advdim.bounds.chaining import chained_norm
-from advdim.bounds.layers import Convolution, Layer, Linear, MaxPool, forward
+from advdim.bounds.layers import Convolution, Layer, Linear, MaxPool, Residual, forward
 from advdim.bounds.operator_norms import lipschitz, patch_norm
 from advdim.bounds.pooling import JointNorms, joint_norms
+from advdim.bounds.rectified import rectified_norm
 from advdim.bounds.weighting import pair_norms
 
 
@@ -24,7 +26,8 @@ class Constants:
     certified operator norms; ``joint`` the joint norms by index of the pool, ``pairs`` those of
     ``weighting.pair_norms``. Per unit of change of the network's input, ``reach[i]`` bounds the
     change of layer i's input, ``plain_reach[i]`` does so without the joint norms, and
-    ``deviation[i]`` bounds the deviations from the window means at the max pool i.
+    ``deviation[i]`` bounds the deviations from the window means at the max pool i. ``inner`` has
+    the constants of the two parts of each residual layer, by its index.
     """
 
     loose: tuple[float, ...]
@@ -34,14 +37,37 @@ class Constants:
     pairs: Tensor | None
     plain_reach: tuple[float, ...]
     reach: tuple[float, ...]
+    inner: dict[int, tuple[Constants, Constants]]
+
+    def scaled(self, start: float) -> Constants:
+        """Return the constants of a part whose input changes by ``start`` instead of 1.
+
+        What concerns the network's last layers is left out.
+        """
+        return replace(
+            self,
+            pairs=None,
+            deviation={index: start * value for index, value in self.deviation.items()},
+            plain_reach=tuple(start * value for value in self.plain_reach),
+            reach=tuple(start * value for value in self.reach),
+            inner={k: (a.scaled(start), b.scaled(start)) for k, (a, b) in self.inner.items()},
+        )
 
 
 def network_constants(layers: Sequence[Layer]) -> Constants:
-    """Compute the constants once per network."""
-    exact = tuple(lipschitz(layer) for layer in layers)
+    """Compute the constants once per network, or per part of a residual layer."""
+    parts = {
+        index: (network_constants(layer.body), network_constants(layer.shortcut))
+        for index, layer in enumerate(layers)
+        if isinstance(layer, Residual)
+    }
+    exact = tuple(
+        sum(part.plain_reach[-1] for part in parts[index]) if index in parts else lipschitz(layer)
+        for index, layer in enumerate(layers)
+    )
     loose = tuple(
-        patch_norm(layer) if isinstance(layer, Convolution) else norm
-        for layer, norm in zip(layers, exact, strict=True)
+        _loose(layer, norm, parts.get(index, ()))
+        for index, (layer, norm) in enumerate(zip(layers, exact, strict=True))
     )
     joint = {
         index: joint_norms(before, layer)
@@ -49,9 +75,18 @@ def network_constants(layers: Sequence[Layer]) -> Constants:
         if isinstance(layer, MaxPool) and layer.tiles and isinstance(before, Convolution)
     }
     plain, reach, deviation = [1.0], [1.0], dict[int, float]()
+    inner = {}
     for index, (layer, norm) in enumerate(zip(layers, exact, strict=True)):
         plain.append(plain[-1] * norm)
         after = reach[-1] * norm
+        if index in parts:
+            inner[index] = (parts[index][0].scaled(reach[-1]), parts[index][1].scaled(reach[-1]))
+            after = sum(part.reach[-1] for part in inner[index])
+        if layer.linear and _ends_map(layers, index):
+            start = _map_start(layers, index)
+            own = math.prod(exact[start : index + 1])
+            chain = rectified_norm(layers, index + 1, reach, own)
+            after = min(after, chain) if chain else after
         if index in joint:
             before = reach[index - 1]
             after = min(after, before * joint[index].pooled)
@@ -68,7 +103,25 @@ def network_constants(layers: Sequence[Layer]) -> Constants:
                 if chain:
                     deviation[index] = min(deviation[index], reach[index - 3] * chain)
         reach.append(after)
-    return Constants(loose, exact, joint, deviation, pair_norms(layers), tuple(plain), tuple(reach))
+    pairs = pair_norms(layers)
+    return Constants(loose, exact, joint, deviation, pairs, tuple(plain), tuple(reach), inner)
+
+
+def _loose(layer: Layer, norm: float, parts: Sequence[Constants]) -> float:
+    if parts:
+        return sum(math.prod(part.loose) for part in parts)
+    return patch_norm(layer) if isinstance(layer, Convolution) else norm
+
+
+def _ends_map(layers: Sequence[Layer], index: int) -> bool:
+    """Tell whether a layer is the last of the linear ones that follow each other."""
+    return index + 2 >= len(layers) or not layers[index + 1].linear
+
+
+def _map_start(layers: Sequence[Layer], index: int) -> int:
+    while index > 0 and layers[index - 1].linear:
+        index -= 1
+    return index
 
 
 def _chain_start(

@@ -23,6 +23,7 @@ from advdim.bounds.layers import (
     Layer,
     Linear,
     ReflectionPad,
+    Residual,
 )
 from advdim.bounds.operator_norms import strided_symbol
 
@@ -31,7 +32,16 @@ BEYOND_KERNEL = 3  # frequencies per axis beyond the kernel's edge; final norms 
 
 
 def balance(layers: Sequence[Layer], steps: int = 40, rate: float = 0.1) -> list[Layer]:
-    """Return an equal network with channels rescaled between successive weight layers."""
+    """Return an equal network with channels rescaled between successive weight layers.
+
+    Within a residual layer its body is rescaled, as its ends are fixed.
+    """
+    layers = [
+        replace(layer, body=tuple(balance(layer.body, steps, rate)))
+        if isinstance(layer, Residual)
+        else layer
+        for layer in layers
+    ]
     weighted = [i for i, layer in enumerate(layers) if isinstance(layer, (Convolution, Linear))]
     pairs = [
         (one, two)

@@ -39,6 +39,7 @@ def chained_norm(
     height = taken * (len(second.weight) + size * len(first.weight))
     numbers = math.prod(blocks) * height * math.prod(period) * taken * first.weight.shape[1]
     applies = pool.tiles and first.dilation == second.stride == (1, 1) == _ones(second.padding)
+    applies = applies and not any((*first.copies, *second.copies))
     if not applies or numbers > LARGEST_CHAIN:
         return None
     straight, _ = strided_symbol(

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 
 from advdim.bounds.layers import (
+    AdaptiveMaxPool,
     AveragePool,
     Convolution,
     Diagonal,
@@ -21,7 +22,7 @@ from advdim.bounds.layers import (
 )
 
 # relu(s x) = s relu(x) for s >= 0, and likewise for maxima, means and norms over a window.
-HOMOGENEOUS = (Relu, MaxPool, AveragePool, LpPool)
+HOMOGENEOUS = (Relu, MaxPool, AdaptiveMaxPool, AveragePool, LpPool)
 
 
 def fold(layers: Sequence[Layer]) -> list[Layer]:
@@ -33,9 +34,19 @@ def fold(layers: Sequence[Layer]) -> list[Layer]:
         elif isinstance(layer, MaxPool) and folded and isinstance(folded[-1], Relu):
             # max(relu(x)) = relu(max(x)): pools next to convolutions have a joint constant.
             folded[-1:] = [layer, Relu(layer.output_shape, layer.output_shape)]
+        elif isinstance(layer, Convolution) and _joins(folded, layer):
+            pad = folded.pop()
+            assert isinstance(pad, ReflectionPad)
+            folded.append(replace(layer, input_shape=pad.input_shape, copies=pad.padding))
         else:
             folded.append(layer)
     return _fold_forwards(folded)
+
+
+def _joins(layers: Sequence[Layer], convolution: Convolution) -> bool:
+    """Tell whether a reflection padding before a convolution becomes a part of it."""
+    padded = convolution.padding != (0, 0) or any(convolution.copies)
+    return bool(layers) and isinstance(layers[-1], ReflectionPad) and not padded
 
 
 def _fold_backwards(layers: list[Layer], diagonal: Diagonal) -> None:

@@ -35,6 +35,15 @@ class Layer:
         """Map values of shape (N, *input_shape) to (N, *output_shape)."""
         raise NotImplementedError
 
+    def linear_part(self, values: Tensor) -> Tensor:
+        """Apply an affine layer without its shift."""
+        return self.apply(values) - self.apply(torch.zeros_like(values[:1]))
+
+    @property
+    def multiply_adds(self) -> float:
+        """Of one sample, about."""
+        return float(self.values_in)
+
     def adjoint(self, gradients: Tensor) -> Tensor:
         """Map gradients (N, *output_shape) to (N, *input_shape); for affine layers only."""
         with torch.enable_grad():
@@ -49,41 +58,55 @@ class Layer:
 
 @dataclass(frozen=True)
 class Convolution(Layer):
-    """Zero-padded cross-correlation; ``weight`` has shape (outputs, inputs, height, width)."""
+    """Cross-correlation; ``weight`` has shape (outputs, inputs, height, width).
+
+    ``padding`` is with zeros. ``copies``, (left, right, top, bottom), comes before it and repeats
+    pixels by ``mode``: one operator, whose norm is about that of the convolution alone.
+    """
 
     weight: Tensor
     bias: Tensor
     stride: Pair
     padding: Pair
     dilation: Pair
+    copies: tuple[int, int, int, int] = (0, 0, 0, 0)
+    mode: str = "reflect"
 
     def apply(self, values: Tensor) -> Tensor:
         """Convolve (N, C, H, W)."""
-        return functional.conv2d(
-            values,
-            self.weight.to(values.dtype),
-            self.bias.to(values.dtype),
-            self.stride,
-            self.padding,
-            self.dilation,
-        )
+        return self._convolve(values, self.bias.to(values.dtype))
+
+    def linear_part(self, values: Tensor) -> Tensor:
+        """Convolve (N, C, H, W) without the bias."""
+        return self._convolve(values, None)
+
+    def _convolve(self, values: Tensor, bias: Tensor | None) -> Tensor:
+        if any(self.copies):
+            values = functional.pad(values, self.copies, mode=self.mode)
+        weight = self.weight.to(values.dtype)
+        return functional.conv2d(values, weight, bias, self.stride, self.padding, self.dilation)
 
     def adjoint(self, gradients: Tensor) -> Tensor:
         """Apply the transposed convolution to (N, *output_shape)."""
-        return conv2d_input(
-            (len(gradients), *self.input_shape),
-            self.weight.to(gradients.dtype),
-            gradients,
-            self.stride,
-            self.padding,
-            self.dilation,
-        )
+        channels, height, width = self.input_shape
+        left, right, top, bottom = self.copies
+        shape = (len(gradients), channels, height + top + bottom, width + left + right)
+        weight = self.weight.to(gradients.dtype)
+        padded = conv2d_input(shape, weight, gradients, self.stride, self.padding, self.dilation)
+        return _sum_copies(padded, self.copies, self.mode) if any(self.copies) else padded
 
     @property
     def padded_size(self) -> Pair:
-        """Height and width of the input with its zero padding."""
+        """Height and width of the input with its padding."""
         _, height, width = self.input_shape
-        return height + 2 * self.padding[0], width + 2 * self.padding[1]
+        left, right, top, bottom = self.copies
+        rows, columns = self.padding
+        return height + 2 * rows + top + bottom, width + 2 * columns + left + right
+
+    @property
+    def multiply_adds(self) -> float:
+        """Of one image."""
+        return float(self.weight.numel() * self.output_shape[1] * self.output_shape[2])
 
 
 @dataclass(frozen=True)
@@ -96,6 +119,15 @@ class Linear(Layer):
     def apply(self, values: Tensor) -> Tensor:
         """Map (N, inputs) to (N, outputs)."""
         return functional.linear(values, self.weight.to(values.dtype), self.bias.to(values.dtype))
+
+    def linear_part(self, values: Tensor) -> Tensor:
+        """Map (N, inputs) to (N, outputs) without the bias."""
+        return values @ self.weight.to(values.dtype).T
+
+    @property
+    def multiply_adds(self) -> float:
+        """Of one sample."""
+        return float(self.weight.numel())
 
     def adjoint(self, gradients: Tensor) -> Tensor:
         """Map (N, outputs) to (N, inputs)."""
@@ -119,7 +151,10 @@ class Diagonal(Layer):
 
 @dataclass(frozen=True)
 class ReflectionPad(Layer):
-    """Mirror the borders; ``padding`` is (left, right, top, bottom) in pixels."""
+    """Mirror the borders; ``padding`` is (left, right, top, bottom) in pixels.
+
+    Before a convolution it is a part of that.
+    """
 
     padding: tuple[int, int, int, int]
 
@@ -194,6 +229,24 @@ class AveragePool(Layer):
 
 
 @dataclass(frozen=True)
+class AdaptiveMaxPool(Layer):
+    """Maxima over windows that cut each axis into as many parts as the output has pixels.
+
+    The windows overlap where the parts are no whole numbers of pixels.
+    """
+
+    def apply(self, values: Tensor) -> Tensor:
+        """Pool (N, C, H, W)."""
+        edges = (self.output_shape[1], self.output_shape[2])
+        return functional.adaptive_max_pool2d(values, edges)
+
+    @property
+    def linear(self) -> bool:
+        """A maximum bends at ties."""
+        return False
+
+
+@dataclass(frozen=True)
 class LpPool(Layer):
     """``(sum x^p)^(1/p)`` over windows of ``kernel`` pixels, ``stride`` apart."""
 
@@ -221,6 +274,23 @@ class Flatten(Layer):
         return values.flatten(1)
 
 
+@dataclass(frozen=True)
+class Residual(Layer):
+    """The sum of what two sequences of layers make of one input; an empty one passes it on."""
+
+    body: tuple[Layer, ...]
+    shortcut: tuple[Layer, ...]
+
+    def apply(self, values: Tensor) -> Tensor:
+        """Map (N, *input_shape) to (N, *output_shape)."""
+        return forward(self.body, values)[-1] + forward(self.shortcut, values)[-1]
+
+    @property
+    def linear(self) -> bool:
+        """Whether both parts are."""
+        return all(layer.linear for layer in (*self.body, *self.shortcut))
+
+
 def forward(layers: Sequence[Layer], inputs: Tensor) -> list[Tensor]:
     """Return the inputs and every layer's output: ``len(layers) + 1`` tensors."""
     values = [inputs]
@@ -238,3 +308,12 @@ def most_windows(size: int, kernel: int, stride: int, padding: int, dilation: in
         inside = positions[(positions >= 0) & (positions < size)]
         count += torch.bincount(inside, minlength=size)
     return int(count.max())
+
+
+def _sum_copies(padded: Tensor, copies: tuple[int, int, int, int], mode: str) -> Tensor:
+    """Add to every pixel what stands at its copies: the transpose of padding by ``mode``."""
+    left, right, top, bottom = copies
+    shape = (*padded.shape[:2], padded.shape[2] - top - bottom, padded.shape[3] - left - right)
+    with torch.enable_grad():
+        point = padded.new_zeros(shape, requires_grad=True)
+        return torch.autograd.grad(functional.pad(point, copies, mode=mode), point, padded)[0]

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from advdim.bounds.analysis import Analysis
+from advdim.bounds.analysis import Analysis, Constants
 from advdim.bounds.layers import (
+    AdaptiveMaxPool,
     Convolution,
     Diagonal,
     Layer,
     Linear,
     MaxPool,
     Relu,
-    TensorShape,
+    Residual,
+    forward,
 )
+from advdim.bounds.operator_norms import row_norms
 from advdim.bounds.pooling import window_deviation_norms
 from advdim.bounds.weighting import unit_weights
 
@@ -56,25 +59,60 @@ class Linearisation:
 def linearise(analysis: Analysis, tie: Tensor) -> Linearisation:
     """Propagate every class's direction backwards; units within ``tie * cap`` count as tied."""
     gradients = analysis.directions
-    classes, samples = gradients.shape[:2]
     cuts: list[tuple[Tensor, int]] = []
     bends: list[tuple[Bend, Tensor, Tensor]] = []
-    choices_left = LARGEST_BENDS
+    walk = _Walk(tie, bends, LARGEST_BENDS)
     for index in reversed(range(len(analysis.layers))):
-        layer = analysis.layers[index]
         if index < len(analysis.layers) - 1:
-            if layer.linear:
-                flat = gradients.flatten(0, 1)
-                gradients = layer.adjoint(flat).unflatten(0, (classes, samples))
-            else:
-                choices_left -= _choices(layer)
-                bend = _bend(analysis, index, tie) if choices_left >= 0 else None
-                if bend is None:
-                    break
-                gradients = _pull_back(layer, bend, gradients, bends)
+            pulled = walk.through(analysis, index, gradients)
+            if pulled is None:
+                break
+            gradients = pulled
         size = gradients.flatten(2).norm(dim=2) * analysis.constants.reach[index]
         cuts.append((size, len(bends)))
     return Linearisation(cuts, bends)
+
+
+@dataclass
+class _Walk:
+    """The way back through the layers: the bends so far, and how many choices there may yet be."""
+
+    tie: Tensor
+    bends: list[tuple[Bend, Tensor, Tensor]]
+    choices_left: int
+
+    def through(self, analysis: Analysis, index: int, gradients: Tensor) -> Tensor | None:
+        """Pull gradients (C, N, *output_shape) back through a layer; None where that ends."""
+        layer = analysis.layers[index]
+        if layer.linear:
+            shape = gradients.shape[:2]
+            return layer.adjoint(gradients.flatten(0, 1)).unflatten(0, shape)
+        if isinstance(layer, Residual):
+            return self._residual(analysis, index, layer, gradients)
+        self.choices_left -= _choices(layer)
+        bend = _bend(analysis, index, self.tie) if self.choices_left >= 0 else None
+        return None if bend is None else _pull_back(layer, bend, gradients, self.bends)
+
+    def _residual(
+        self, analysis: Analysis, index: int, layer: Residual, gradients: Tensor
+    ) -> Tensor | None:
+        """Pull back through both parts and add up; each bends by itself."""
+        known = len(self.bends)
+        total = torch.zeros(())
+        for part, constants in zip(
+            (layer.body, layer.shortcut), analysis.constants.inner[index], strict=True
+        ):
+            values = forward(part, analysis.values[index])
+            inside = replace(analysis, layers=part, constants=constants, values=values)
+            pulled: Tensor | None = gradients
+            for position in reversed(range(len(part))):
+                pulled = None if pulled is None else self.through(inside, position, pulled)
+            if pulled is None:
+                # What was begun counts as if it had not been.
+                del self.bends[known:]
+                return None
+            total = total + pulled
+        return total
 
 
 def _choices(layer: Layer) -> int:
@@ -89,19 +127,19 @@ def _bend(analysis: Analysis, index: int, tie: Tensor) -> Bend | None:
     spread = constants.reach[index]
     if isinstance(layer, Relu):
         choices = torch.stack([values.flatten(1), torch.zeros_like(values.flatten(1))], 1)
-        row_norms = _row_norms(analysis.layers, index, constants.reach, layer.input_shape)
+        caps = _caps(analysis.layers, constants, index)
     elif isinstance(layer, MaxPool) and layer.tiles:
         choices = _windows(layer, values)
-        row_norms = torch.full((layer.output_shape[0],), spread)
+        caps = torch.full((layer.output_shape[0],), spread)
         before = analysis.layers[index - 1]
         if index in constants.joint and isinstance(before, Convolution):
             reach = constants.reach[index - 1]
             spread = constants.deviation[index]
-            row_norms = window_deviation_norms(before, layer) * reach
+            caps = window_deviation_norms(before, layer) * reach
     else:
         return None
     units = choices.shape[2]
-    caps = row_norms.clamp_max(spread).repeat_interleave(units // len(row_norms)).to(values.dtype)
+    caps = caps.clamp_max(spread).repeat_interleave(units // len(caps)).to(values.dtype)
     gaps = choices.amax(1, keepdim=True) - choices
     slopes = (1 - gaps / (tie[:, None, None] * caps).clamp_min(1e-9)).clamp_min(0)
     slopes = slopes / slopes.sum(1, keepdim=True)
@@ -124,24 +162,32 @@ def _class_weights(analysis: Analysis, index: int) -> tuple[Tensor, Tensor] | No
     return unit_weights(analysis.directions), spread
 
 
-def _row_norms(
-    layers: Sequence[Layer], index: int, reach: Sequence[float], shape: TensorShape
+def _caps(
+    layers: Sequence[Layer], constants: Constants, index: int, start: Tensor | None = None
 ) -> Tensor:
-    """Bound the change of one value of each channel, per unit of radius, shape (channels,).
+    """Bound the change of one value of each channel of layer ``index``'s input, (channels,).
 
-    A maximum changes by no more than the largest of its arguments, and signs change nothing.
+    Per unit of radius. ``start`` (channels,) is known of the first layer's input. A maximum changes
+    by no more than the largest of its arguments, a rectifier by no more than its own.
     """
-    position = index - 1
-    while position > 0 and isinstance(layers[position], (MaxPool, Diagonal)):
-        position -= 1
-    layer = layers[position] if position >= 0 else None
-    if not isinstance(layer, (Convolution, Linear)):
-        return torch.full((shape[0],), reach[index])
-    scale = 1.0
-    for between in layers[position + 1 : index]:
-        if isinstance(between, Diagonal):
-            scale *= float(between.scale.abs().max())
-    return layer.weight.flatten(1).norm(dim=1) * (reach[position] * scale * (1 + 1e-9))
+    if index == 0:
+        channels = layers[0].input_shape[0] if layers else len(start) if start is not None else 1
+        return start if start is not None else torch.full((channels,), constants.reach[0])
+    layer, limit = layers[index - 1], constants.reach[index]
+    if isinstance(layer, (Convolution, Linear)):
+        caps = row_norms(layer) * (constants.reach[index - 1] * (1 + 1e-9))
+    elif isinstance(layer, (MaxPool, AdaptiveMaxPool, Relu)):
+        caps = _caps(layers, constants, index - 1, start)
+    elif isinstance(layer, Diagonal):
+        caps = _caps(layers, constants, index - 1, start) * layer.scale.abs()
+    elif isinstance(layer, Residual):
+        before = _caps(layers, constants, index - 1, start)
+        parts = zip((layer.body, layer.shortcut), constants.inner[index - 1], strict=True)
+        body, shortcut = (_caps(part, inner, len(part), before) for part, inner in parts)
+        caps = body + shortcut
+    else:
+        caps = torch.full((layer.output_shape[0],), limit)
+    return caps.clamp_max(limit)
 
 
 def _windows(layer: MaxPool, values: Tensor) -> Tensor:

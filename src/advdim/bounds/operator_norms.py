@@ -13,7 +13,9 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from advdim.bounds.certified import padded_norm
 from advdim.bounds.layers import (
+    AdaptiveMaxPool,
     AveragePool,
     Convolution,
     Diagonal,
@@ -25,6 +27,7 @@ from advdim.bounds.layers import (
     Pair,
     ReflectionPad,
     Relu,
+    Residual,
     TensorShape,
     most_windows,
 )
@@ -83,10 +86,11 @@ def patch_norm(layer: Convolution) -> float:
 
     A pixel lies in at most ``m_h m_w`` patches, and the norm over all patches counts it as often.
     """
+    padded = (layer.padded_size[a] - 2 * layer.padding[a] for a in (0, 1))
     coverage = math.prod(
         most_windows(size, kernel, stride, padding, dilation)
         for size, kernel, stride, padding, dilation in zip(
-            layer.input_shape[1:],
+            padded,
             layer.weight.shape[2:],
             layer.stride,
             layer.padding,
@@ -94,21 +98,26 @@ def patch_norm(layer: Convolution) -> float:
             strict=True,
         )
     )
-    return math.sqrt(coverage) * dense_norm(layer.weight.flatten(1))
+    return math.sqrt(coverage) * dense_norm(layer.weight.flatten(1)) * copying_norm(layer)
 
 
 def convolution_norm(layer: Convolution) -> float:
-    """Return an upper estimate of a zero-padded convolution's norm, from its symbol.
+    """Return an upper estimate of a padded convolution's norm, from its symbol.
 
     The padded convolution is a block of a circular one on a grid at least as large, whose norm is
     the largest over the grid's frequencies. Dilation only interleaves copies of the undilated one,
-    so the cost depends neither on dilation nor, beyond ``LARGEST_GRID``, on the size.
+    so the cost depends neither on dilation nor, beyond ``LARGEST_GRID``, on the size. Padding that
+    copies pixels multiplies this by its own norm; padding and convolution as one operator do not.
     """
     common = [math.gcd(s, d) for s, d in zip(layer.stride, layer.dilation, strict=True)]
     stride = [s // g for s, g in zip(layer.stride, common, strict=True)]
     lengths = [-(-size // d) for size, d in zip(layer.padded_size, layer.dilation, strict=True)]
     matrices, correction = strided_symbol(layer.weight, (stride[0], stride[1]), (1, 1), lengths)
-    return min(float(gram_norm(matrices).max()) * correction, patch_norm(layer))
+    norm = min(
+        float(gram_norm(matrices).max()) * correction * copying_norm(layer), patch_norm(layer)
+    )
+    together = padded_norm(layer) if any(layer.copies) else None
+    return norm if together is None else min(norm, together * ROUNDING)
 
 
 def strided_symbol(
@@ -164,16 +173,71 @@ def _grid(length: int, degree: int, exact: bool) -> tuple[int, float]:
     return LARGEST_GRID, 1 / math.sqrt(math.cos(math.pi * degree / LARGEST_GRID))
 
 
-def reflection_norm(layer: ReflectionPad) -> float:
-    """Return the exact norm of a reflection padding: the root of how often it shows a pixel.
+def copying_norm(layer: Convolution | ReflectionPad) -> float:
+    """Return the exact norm of a padding that copies pixels: the root of how often it shows one.
 
     The padding P copies pixels, so P^T P is the diagonal matrix of copy counts (up to 9 where the
     padding reaches over half the image, else at most 4).
     """
+    if isinstance(layer, ReflectionPad):
+        copies, mode = layer.padding, "reflect"
+    else:
+        copies, mode = layer.copies, layer.mode
+    if not any(copies):
+        return 1.0
     _, height, width = layer.input_shape
     ones = torch.ones(1, 1, height, width, dtype=torch.float64, requires_grad=True)
-    (copies,) = torch.autograd.grad(layer.apply(ones).sum(), ones)
-    return math.sqrt(float(copies.max()))
+    with torch.enable_grad():
+        padded = torch.nn.functional.pad(ones, copies, mode=mode)
+        (shown,) = torch.autograd.grad(padded.sum(), ones)
+    return math.sqrt(float(shown.max()))
+
+
+def row_norms(layer: Convolution | Linear) -> Tensor:
+    """Return upper estimates of how fast one output of each channel can change, (channels,).
+
+    At a border where pixels are copied, the taps that read one pixel add up.
+    """
+    plain = layer.weight.flatten(1).norm(dim=1)
+    if isinstance(layer, Linear) or not any(layer.copies):
+        return plain
+    folded = [kernel.flatten(1).norm(dim=1) for kernel in _at_borders(layer)]
+    return torch.stack([plain, *folded]).amax(0) if folded else plain * copying_norm(layer)
+
+
+def _at_borders(layer: Convolution) -> list[Tensor]:
+    """Return the kernels at a mirror's borders, none where these are not known to be all.
+
+    There an outer tap reads the pixel of the other outer one, or that of the one in the middle.
+    """
+    distance = layer.dilation[0]
+    mirrors = layer.mode == "reflect" and set(layer.copies) == {distance}
+    square = layer.weight.shape[2:] == (3, 3) and layer.dilation == (distance, distance)
+    if not (mirrors and square and min(layer.input_shape[1:]) > 2 * distance):
+        return []
+    one = torch.eye(3, dtype=layer.weight.dtype)
+    first, middle, last = one
+    joined = [
+        one,
+        torch.stack([middle, first + last]),
+        torch.stack([first + middle, last]),
+        torch.stack([first, middle + last]),
+    ]
+    return [
+        torch.einsum("ocij,ai,bj->ocab", layer.weight, rows, columns)
+        for rows, columns in product(joined, repeat=2)
+    ]
+
+
+def adaptive_coverage(layer: AdaptiveMaxPool) -> float:
+    """Return the root of how many windows a pixel lies in at most."""
+    most = 1
+    for size, parts in zip(layer.input_shape[1:], layer.output_shape[1:], strict=True):
+        count = torch.zeros(size, dtype=torch.int64)
+        for part in range(parts):
+            count[part * size // parts : -(-(part + 1) * size // parts)] += 1
+        most *= int(count.max())
+    return math.sqrt(most)
 
 
 def pool_coverage(layer: MaxPool | LpPool) -> float:
@@ -211,7 +275,12 @@ def lipschitz(layer: Layer) -> float:
     if isinstance(layer, Diagonal):
         return float(layer.scale.abs().max())
     if isinstance(layer, ReflectionPad):
-        return reflection_norm(layer)
+        return copying_norm(layer)
+    if isinstance(layer, AdaptiveMaxPool):
+        return adaptive_coverage(layer)
+    if isinstance(layer, Residual):
+        body, shortcut = (math.prod(map(lipschitz, p)) for p in (layer.body, layer.shortcut))
+        return body + shortcut
     if isinstance(layer, AveragePool):
         return dense_norm(layer.rows) * dense_norm(layer.columns)
     if isinstance(layer, MaxPool):

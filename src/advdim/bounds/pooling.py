@@ -17,9 +17,17 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from advdim.bounds.certified import certified_norm, steps_worth
 from advdim.bounds.layers import Convolution, MaxPool
-from advdim.bounds.operator_norms import convolution_norm, gram_norm, strided_symbol
+from advdim.bounds.operator_norms import (
+    ROUNDING,
+    convolution_norm,
+    copying_norm,
+    gram_norm,
+    strided_symbol,
+)
 
 LARGEST_SYMBOL = (
     2_000_000  # complex numbers; for wider layers the gain was 0.1 % at a minute's cost
@@ -59,10 +67,45 @@ def joint_norms(convolution: Convolution, pool: MaxPool) -> JointNorms:
     )
     symbol = mean_first(symbol, size)
     outputs = symbol.shape[1] // size
+    correction *= copying_norm(convolution)
     deviation = float(gram_norm(symbol[:, outputs:]).max()) * correction
     best = min(((size - 1) * trial for trial in TRIALS), key=lambda t: _power(symbol, size, t))
     pooled = float(gram_norm(_weighted(symbol, size, best)).max()) * correction
+    if any(convolution.copies) and (steps := steps_worth(convolution.multiply_adds)):
+        pooled = min(pooled, _together(convolution, pool, best, steps))
+        deviation = min(deviation, _together(convolution, pool, None, steps))
     return JointNorms(min(pooled, plain), min(deviation, plain))
+
+
+def _together(convolution: Convolution, pool: MaxPool, t: float | None, steps: int) -> float:
+    """Return the joint constant at ``t`` with the padding as a part of the map; None: deviations.
+
+    The map's outputs are the window means and the deviations from them, weighted.
+    """
+    size = pool.kernel[0] * pool.kernel[1]
+    means = 0.0 if t is None else math.sqrt(1 + t)
+    rest = 1.0 if t is None else math.sqrt((1 + 1 / t) * (size - 1) / size)
+
+    def apply(values: Tensor) -> Tensor:
+        outputs = convolution.linear_part(values)
+        mean = functional.avg_pool2d(outputs, pool.kernel)
+        deviations = outputs - _spread(mean, pool)
+        return torch.cat([means * mean.flatten(), rest * deviations.flatten()])
+
+    def adjoint(gradients: Tensor) -> Tensor:
+        count = math.prod(pool.output_shape)
+        mean = gradients[:count].view(1, *pool.output_shape)
+        deviations = gradients[count:].view(1, *pool.input_shape)
+        deviations = deviations - _spread(functional.avg_pool2d(deviations, pool.kernel), pool)
+        return convolution.adjoint(means / size * _spread(mean, pool) + rest * deviations)
+
+    return certified_norm(apply, adjoint, convolution.input_shape, steps) * ROUNDING
+
+
+def _spread(means: Tensor, pool: MaxPool) -> Tensor:
+    """Repeat every window's value (N, C, rows, columns) over its window."""
+    height, width = pool.kernel
+    return means.repeat_interleave(height, 2).repeat_interleave(width, 3)
 
 
 def mean_first(symbol: Tensor, size: int) -> Tensor:
@@ -117,4 +160,4 @@ def window_deviation_norms(convolution: Convolution, pool: MaxPool) -> Tensor:
         step_rows, step_columns = convolution.dilation
         shifted[:, index, :, rows, columns][:, :, ::step_rows, ::step_columns] = kernel
     flat = shifted.flatten(2)
-    return gram_norm(flat - flat.mean(1, keepdim=True))
+    return gram_norm(flat - flat.mean(1, keepdim=True)) * copying_norm(convolution)

@@ -2,8 +2,8 @@
 
 They are reproduced, not endorsed: 4.1 does not hold for ReLU and 4.2 not for overlapping patches
 (``docs/bounds.md``). Layers that the paper does not treat pass the bound on by their l2 Lipschitz
-constant: batch normalisation's diagonal. Reflection padding passes it on unchanged, as zero padding
-does in the paper.
+constant: batch normalisation's diagonal, and residual layers. Reflection padding passes it on
+unchanged, as zero padding does in the paper.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from advdim.bounds.analysis import Analysis, divide
 from advdim.bounds.layers import (
+    AdaptiveMaxPool,
     AveragePool,
     Convolution,
     Diagonal,
@@ -27,6 +28,7 @@ from advdim.bounds.layers import (
     MaxPool,
     ReflectionPad,
     Relu,
+    Residual,
 )
 
 
@@ -97,6 +99,10 @@ def _through(analysis: Analysis, index: int, kappa: Tensor, chosen: Conventions)
         return fully_connected_bound(kappa, norm, layer.weight.shape[0], chosen.second_derivative)
     if isinstance(layer, Convolution):
         return convolution_bound(kappa, layer.weight)
+    if isinstance(layer, AdaptiveMaxPool):
+        return pooling_bound(kappa, math.sqrt(math.prod(layer.output_shape[1:])), 1.0)
+    if isinstance(layer, Residual):
+        return kappa / analysis.constants.exact[index]
     if isinstance(layer, (MaxPool, AveragePool, LpPool)):
         edge = math.sqrt(layer.output_shape[1] * layer.output_shape[2])
         kernel = math.sqrt(layer.kernel[0] * layer.kernel[1])

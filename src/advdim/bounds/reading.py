@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from advdim.bounds.folding import fold
 from advdim.bounds.layers import (
+    AdaptiveMaxPool,
     AveragePool,
     Convolution,
     Diagonal,
@@ -21,8 +22,11 @@ from advdim.bounds.layers import (
     Pair,
     ReflectionPad,
     Relu,
+    Residual,
     TensorShape,
 )
+from advdim.networks.architectures import ResidualBlock
+from advdim.networks.existing import Preprocessing
 from advdim.units import Normalisation
 
 
@@ -93,18 +97,16 @@ def _double(values: Tensor | None, otherwise: Tensor) -> Tensor:
 
 
 def _conv(module: nn.Conv2d, shape: TensorShape) -> list[Layer]:
-    if module.padding_mode not in ("zeros", "reflect"):
-        raise UnsupportedLayer(f"Conv2d padding mode {module.padding_mode!r} has no lower bound.")
     padding, dilation = _conv_padding(module), _pair(module.dilation)
     weight = _dense_groups(module.weight.detach().double().cpu(), module.groups)
     bias = _double(module.bias, torch.zeros(module.out_channels))
-    layers: list[Layer] = []
-    if module.padding_mode == "reflect" and padding != (0, 0):
-        sides = (padding[1], padding[1], padding[0], padding[0])
-        layers.append(_sized(ReflectionPad, shape, sides))
-        shape, padding = layers[-1].output_shape, (0, 0)
-    convolution = _sized(Convolution, shape, weight, bias, _pair(module.stride), padding, dilation)
-    return [*layers, convolution]
+    copies = (0, 0, 0, 0)
+    mode = "reflect" if module.padding_mode == "zeros" else module.padding_mode
+    if module.padding_mode != "zeros":
+        copies = (padding[1], padding[1], padding[0], padding[0])
+        padding = (0, 0)
+    stride = _pair(module.stride)
+    return [_sized(Convolution, shape, weight, bias, stride, padding, dilation, copies, mode)]
 
 
 def _conv_padding(module: nn.Conv2d) -> Pair:
@@ -164,7 +166,7 @@ def _adaptive_edges(size: int | tuple[int | None, ...] | None, shape: TensorShap
 def _adaptive_max(module: nn.AdaptiveMaxPool2d, shape: TensorShape) -> list[Layer]:
     edges = _adaptive_edges(module.output_size, shape)
     if shape[1] % edges[0] or shape[2] % edges[1]:
-        raise UnsupportedLayer("AdaptiveMaxPool2d with windows of unequal size has no lower bound.")
+        return [AdaptiveMaxPool(shape, (shape[0], *edges))]
     kernel = (shape[1] // edges[0], shape[2] // edges[1])
     return [_sized(MaxPool, shape, kernel, kernel, (0, 0), (1, 1))]
 
@@ -224,6 +226,28 @@ def _reflection_pad(module: nn.ReflectionPad2d, shape: TensorShape) -> list[Laye
     return [_sized(ReflectionPad, shape, (left, right, top, bottom))]
 
 
+def _preprocessing(module: Preprocessing, shape: TensorShape) -> list[Layer]:
+    scale, shift = module.scale.double().cpu(), module.shift.double().cpu()
+    if len(scale) == shape[0]:
+        return [Diagonal(shape, shape, scale, shift)]
+    # A grey image is repeated: one pixel, all channels.
+    return [_sized(Convolution, shape, scale.view(-1, 1, 1, 1), shift, (1, 1), (0, 0), (1, 1))]
+
+
+def _residual(module: ResidualBlock, shape: TensorShape) -> list[Layer]:
+    body, shortcut = (_sequence(part, shape) for part in (module.body, module.shortcut))
+    after = body[-1].output_shape
+    return [Residual(shape, after, tuple(body), tuple(shortcut)), Relu(after, after)]
+
+
+def _sequence(module: nn.Module, shape: TensorShape) -> list[Layer]:
+    layers: list[Layer] = []
+    for leaf in _leaves(module):
+        layers += _read(leaf, shape)
+        shape = layers[-1].output_shape if layers else shape
+    return fold(layers)
+
+
 def _nothing(module: nn.Module, shape: TensorShape) -> list[Layer]:
     return []
 
@@ -244,4 +268,6 @@ _READERS: dict[type[nn.Module], Callable[..., list[Layer]]] = {
     nn.Dropout: _nothing,
     nn.Dropout2d: _nothing,
     nn.Identity: _nothing,
+    Preprocessing: _preprocessing,
+    ResidualBlock: _residual,
 }

@@ -66,6 +66,7 @@ class Residual(_Described):
 
 
 class _Patched(_Described):
+    kind: str
     patches: Edge = Field(8, description="patches per side, whatever the size")
     layers: Layers = 2
     width: Width = 64
@@ -77,6 +78,10 @@ class _Patched(_Described):
     def dampening(self, size: int) -> float:
         """Return one over the root of the number of tokens, which are averaged."""
         return 1 / self.patches
+
+    def unbounded(self) -> str:
+        """Say that layer norms and attention have no bound."""
+        return f"kind {self.kind!r} has none, as its layer norms have no Lipschitz constant"
 
     def misfit(self, size: int) -> str | None:
         """Check that the image divides into the patches."""

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
 
-from advdim import own
 from advdim.config.architectures import (
     FullyConnected,
     Mixer,
@@ -16,9 +15,10 @@ from advdim.config.architectures import (
     VisionTransformer,
     beyond_he,
 )
+from advdim.config.existing import ModuleNetwork, TimmNetwork, TorchvisionNetwork
 from advdim.config.lenet import LenetNetwork
 from advdim.config.network_base import Network
-from advdim.config.numbers import Arguments, Layers, Width
+from advdim.config.numbers import Layers, Width
 
 DILATION = re.compile(r"^\s*size\s*/\s*([1-9]\d*)\s*$")
 
@@ -67,10 +67,6 @@ class ConvolutionalNetwork(Network):
         if bool(self.pool_after) != (self.pool != "none"):
             raise ValueError("pool and pool_after go together: give both or neither")
         return self
-
-    def unbounded(self) -> str | None:
-        """Refuse circular padding."""
-        return "padding 'circular' has none" if self.padding == "circular" else None
 
     def layer_strides(self) -> list[int]:
         """Return one stride per layer."""
@@ -148,37 +144,6 @@ class ConvolutionalNetwork(Network):
         return None
 
 
-class ModuleNetwork(Network):
-    """A ``torch.nn.Module`` of one's own, by import path.
-
-    It is called as ``Class(channels=..., size=..., classes=..., **arguments)`` and must map
-    (N, channels, size, size) to logits (N, classes).
-    """
-
-    kind: Literal["module"]
-    module: str = Field(pattern=own.PATTERN, description="'package.module:Class'")
-    arguments: Arguments = {}
-    initialisation: Literal["own", "he"] = "own"
-
-    def dampening(self, size: int) -> float | None:
-        """Return None: nothing is known of what the module does."""
-        return None
-
-    @field_validator("module")
-    @classmethod
-    def _importable(cls, value: str) -> str:
-        own.source_file(value)
-        return value
-
-    def fault(self) -> str | None:
-        """Check that the module's file defines the name."""
-        try:
-            own.check(self.module)
-        except own.OwnCodeError as error:
-            return str(error)
-        return None
-
-
 def _kind(value: object) -> str:
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
     return str(kind or "convolutional")
@@ -207,6 +172,8 @@ AnyNetwork = Annotated[
     | Annotated[ResidualNetwork, Tag("residual")]
     | Annotated[VisionTransformerNetwork, Tag("vision_transformer")]
     | Annotated[MixerNetwork, Tag("mixer")]
-    | Annotated[ModuleNetwork, Tag("module")],
+    | Annotated[ModuleNetwork, Tag("module")]
+    | Annotated[TorchvisionNetwork, Tag("torchvision")]
+    | Annotated[TimmNetwork, Tag("timm")],
     Discriminator(_kind),
 ]

@@ -22,6 +22,15 @@ class Network(Settings):
         """Return why the network cannot be built at any size, or None."""
         return None
 
+    @property
+    def starts_from_weights(self) -> bool:
+        """Whether the network starts from weights that it brings."""
+        return False
+
+    def files(self) -> list[str]:
+        """Return the files that the network is made from, for the dependency graph."""
+        return []
+
     def unbounded(self) -> str | None:
         """Return why the network is known to have no lower bounds, or None."""
         return None

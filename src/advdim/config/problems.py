@@ -66,9 +66,34 @@ def experiment_problems(config: Config, name: str, experiment: Experiment) -> li
     for network in experiment.network:
         problems += _misfits(config, key, network, experiment.sizes)
         problems += _training_problems(config, f"networks.{network}", config.networks[network])
+    if not _training_problems(config, f"datasets.{dataset}", config.datasets[dataset]):
+        problems += _untrained(config, key, experiment)
     problems += _dataset_problems(config, key, dataset, experiment.sizes)
     problems += _unit_problems(config, key, experiment)
     problems += _training_problems(config, f"datasets.{dataset}", config.datasets[dataset])
+    return problems
+
+
+def _untrained(config: Config, key: str, experiment: Experiment) -> list[str]:
+    """Return a sentence for strengths and seeds of networks that are not trained."""
+    problems = []
+    for name in experiment.network:
+        network = config.networks[name]
+        if _training_problems(config, name, network):
+            continue
+        if config.training_of(experiment.dataset, name).epochs:
+            continue
+        wanted = {e for method in experiment.methods for e in experiment.epsilons_of(method)}
+        if trained := sorted(wanted - {"0"}, key=float):
+            problems.append(
+                f"Config key '{key}' asks for strength {trained[0]}, but network {name!r} is not "
+                "trained (epochs: 0): the only strength is 0."
+            )
+        if network.starts_from_weights and len(experiment.seeds) > 1:
+            problems.append(
+                f"Config key '{key}.seeds' asks for {len(experiment.seeds)} networks, but network "
+                f"{name!r} is the same for all: its weights are not trained (epochs: 0)."
+            )
     return problems
 
 
@@ -156,5 +181,10 @@ def initialisation_problems(config: Config, name: str) -> list[str]:
             found = nearest(network, config.networks)
             problems.append(f"Config key '{key}.networks' names {network!r}; {found}")
             continue
+        if config.networks[network].starts_from_weights:
+            problems.append(
+                f"Config key '{key}.networks' names {network!r}, which has weights: a network at "
+                "initialisation has none."
+            )
         problems += _misfits(config, key, network, experiment.sizes)
     return problems + _dataset_problems(config, key, experiment.dataset, experiment.sizes)

@@ -84,7 +84,9 @@ class Measurement(Settings):
 class Training(Settings):
     """The optimiser, its schedule, and the measurements (PROTOCOL of both sections)."""
 
-    epochs: int = Field(200, gt=0, le=100_000)
+    epochs: int = Field(
+        200, ge=0, le=100_000, description="0: the network is measured as it is, and not trained"
+    )
     batch_size: int = Field(128, ge=2)
     learning_rate: PositiveFloat = 0.01
     momentum: float = Field(0.9, ge=0, lt=1)
@@ -104,5 +106,9 @@ class Training(Settings):
         return epoch % self.measurement.every == 0 or self.summarised(epoch)
 
     def summarised(self, epoch: int) -> bool:
-        """Tell whether this epoch is one of the last, over which statistics are taken."""
-        return epoch >= max(0, self.epochs - self.measurement.summary_epochs)
+        """Tell whether this epoch is one of the last, over which statistics are taken.
+
+        Without training that is epoch -1.
+        """
+        first = max(0, self.epochs - self.measurement.summary_epochs) if self.epochs else -1
+        return epoch >= first

@@ -1,10 +1,10 @@
-"""Whether the files that a dataset's images come from are still the same, by content."""
+"""Whether the files that images or weights come from are still the same, by content."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -16,20 +16,26 @@ _known: dict[str, Contents] = {}
 
 
 class Contents:
-    """The files of a dataset, none where a library ships or checks them.
+    """The files of a dataset or of weights, none where a library ships or checks them.
 
     Reading them all takes long; so a record holds with the digest of their content what the file
     system said of them at the time. Where it still says the same, they are not read again.
     """
 
-    def __init__(self, dataset: AnyDataset) -> None:
-        self._files = dict(sorted(_files(dataset)))
+    def __init__(self, files: Iterable[tuple[str, Path]]) -> None:
+        self._files = dict(sorted(files))
 
     @classmethod
     def of(cls, dataset: AnyDataset) -> Contents:
         """Return the contents of a dataset, listed and read at most once in a process."""
         key = dataset.canonical()
-        return _known.get(key) or _known.setdefault(key, cls(dataset))
+        return _known.get(key) or _known.setdefault(key, cls(files_of(dataset)))
+
+    @classmethod
+    def of_weights(cls, files: Iterable[str]) -> Contents:
+        """Return the contents of a network's weights, read at most once in a process."""
+        key = " ".join(files)
+        return _known.get(key) or _known.setdefault(key, cls(("weights", Path(f)) for f in files))
 
     @cached_property
     def seen(self) -> str:
@@ -69,7 +75,8 @@ def _hash(file: Path) -> str:
         return "missing"
 
 
-def _files(dataset: AnyDataset) -> Iterator[tuple[str, Path]]:
+def files_of(dataset: AnyDataset) -> Iterator[tuple[str, Path]]:
+    """Yield the files that a dataset's images come from, each with its place among the others."""
     yield from dataset.files().items()
     if not isinstance(dataset, FolderDataset):
         return

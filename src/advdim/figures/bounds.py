@@ -145,6 +145,52 @@ def certified_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSett
     return figure
 
 
+def certified_accuracy(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
+    """Draw the accuracy that is certain and the one that attacks leave, against the threshold.
+
+    The truth lies in the band between. Thresholds are Eq. 3's (ICML 2019): what is within an l-inf
+    norm epsilon is within the l2 norm epsilon sqrt(d), of which bounds and attacks speak. The
+    weakest and the strongest training, a band per size, all their networks together.
+    """
+    rows = tables["bounds"]
+    strengths = sorted(rows["epsilon"].unique())
+    ends = list(dict.fromkeys([*strengths[:1], *strengths[-1:]])) or [0.0]
+    figure, axes = panels(1, len(ends), settings)
+    colours = sequential(rows["size"])
+    unit = 1 / np.sqrt(rows["dimension"].astype(float))
+    rows = rows.assign(certified=rows["sound"] * unit, attacked=rows["best_attack_l2"] * unit)
+    for axis, epsilon in zip(axes, ends, strict=True):
+        axis.set_xlabel(r"threshold $\epsilon_\infty$ (normalised), $\ell_2$ norm $/\sqrt{d}$")
+        axis.set_ylabel("accuracy (%)")
+        axis.set_title(rf"training: $\epsilon$ = {epsilon:g}", fontsize="medium")
+        shown = rows[rows["epsilon"] == epsilon]
+        limits = pd.concat([shown["certified"], shown["attacked"]])
+        limits = limits[np.isfinite(limits) & (limits > 0)]
+        if limits.empty:
+            say_empty(axis, "no finished cell")
+            continue
+        x = np.geomspace(limits.min() / 1.5, limits.max() * 1.5, 200)
+        for size, images in shown.groupby("size"):
+            low, high = _accuracies(images, x)
+            label = f"{size} pixels"
+            axis.fill_between(x, low, high, color=colours[size], alpha=0.2, lw=0)
+            axis.plot(x, low, "-", color=colours[size], lw=1.2, label=f"{label}, certified")
+            axis.plot(x, high, "--", color=colours[size], lw=1.2, label=f"{label}, attacked")
+        axis.set(xscale="log", ylim=(0, None))
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.27), ncols=2, **LEGEND)
+    note_missing(figure, tables["cells"])
+    return figure
+
+
+def _accuracies(images: pd.DataFrame, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return, in percent per threshold, the share of right images that are certified or resist."""
+    right = (images["label"] == images["prediction"]).to_numpy()
+    certified, attacked = (images[name].to_numpy(float) for name in ("certified", "attacked"))
+    low = [(right & (certified > threshold)).mean() for threshold in thresholds]
+    high = [(right & ~(attacked <= threshold)).mean() for threshold in thresholds]
+    return 100 * np.array(low), 100 * np.array(high)
+
+
 def _by_dimension(axis: Axes, rows: pd.DataFrame, column: str) -> pd.Series:
     """Draw medians per size and training strength; return those of the smallest size."""
     axis.set_xlabel(LABELS["root_dimension"])

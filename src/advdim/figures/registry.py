@@ -152,6 +152,12 @@ FIGURES: dict[str, FigureEntry] = {
         ("cells", "bounds"),
         "Lower bounds against verified adversarials: Theorem 4.2 of NIPS 2017 is violated",
     ),
+    "certified_accuracy": FigureEntry(
+        "bounds",
+        "certified_accuracy",
+        ("cells", "bounds"),
+        "Accuracy that is certain, and that attacks leave: the truth lies between",
+    ),
     "certified_dimension": FigureEntry(
         "bounds",
         "certified_dimension",

@@ -2,44 +2,43 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from pydantic import TypeAdapter
 from torch import nn
 
-from advdim import own
+from advdim.config.existing import ExistingNetwork
 from advdim.config.lenet import LenetNetwork
-from advdim.config.network import AnyNetwork, ConvolutionalNetwork, ModuleNetwork
+from advdim.config.network import AnyNetwork, ConvolutionalNetwork
 from advdim.networks.architectures import BUILDERS
 from advdim.networks.convolutional import convolutional
-from advdim.networks.initialisation import he, initialise, xavier
+from advdim.networks.existing import build_existing, label, start
+from advdim.networks.initialisation import initialise, xavier
 from advdim.networks.lenet import lenet
+from advdim.networks.shape import NetworkError, Shape, first_line
 from advdim.tensor_files import DamagedFileError, read_tensors, write_tensors
 from advdim.units import Normalisation
 
 
-class NetworkError(ValueError):
-    """A network cannot be built or loaded; the message says which and why."""
+def build(
+    settings: AnyNetwork,
+    shape: Shape,
+    random: torch.Generator,
+    normalisation: Normalisation | None = None,
+) -> nn.Module:
+    """Build and initialise a network; the initial weights depend on ``random`` alone.
 
-
-@dataclass(frozen=True)
-class Shape:
-    """What a network maps: (N, channels, size, size) to (N, classes)."""
-
-    channels: int
-    size: int
-    classes: int
-
-
-def build(settings: AnyNetwork, shape: Shape, random: torch.Generator) -> nn.Module:
-    """Build and initialise a network; the initial weights depend on ``random`` alone."""
-    if isinstance(settings, ModuleNetwork):
-        network = _own_module(settings, shape, random)
-        _check_logits(network, settings.module, shape)
+    With the ``normalisation`` of the images that it gets, an existing network has its weights and
+    preprocessing; without, both are to be loaded. Raises NetworkError.
+    """
+    if isinstance(settings, ExistingNetwork):
+        network = build_existing(settings, shape, random)
+        _check_logits(network, label(settings), shape)
+        if normalisation is not None:
+            start(network, settings, normalisation)
     else:
         network = _own_kind(settings, shape, random)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -50,7 +49,7 @@ def _own_kind(settings: AnyNetwork, shape: Shape, random: torch.Generator) -> nn
         network: nn.Module = lenet(settings, **asdict(shape))
         xavier(network, random)
         return network
-    assert not isinstance(settings, ModuleNetwork)
+    assert not isinstance(settings, ExistingNetwork)
     if isinstance(settings, ConvolutionalNetwork):
         network = convolutional(settings, **asdict(shape))
     else:
@@ -62,34 +61,21 @@ def _own_kind(settings: AnyNetwork, shape: Shape, random: torch.Generator) -> nn
     return network
 
 
-def _own_module(settings: ModuleNetwork, shape: Shape, random: torch.Generator) -> nn.Module:
-    try:
-        constructor = own.imported(settings.module)
-    except own.OwnCodeError as error:
-        raise NetworkError(f"Network {error}.") from error
-    try:
-        inspect.signature(constructor).bind(**asdict(shape), **settings.arguments)
-    except TypeError as error:
-        raise NetworkError(
-            f"Network {settings.module!r} must accept channels, size, classes and its configured "
-            f"arguments: {error}."
-        ) from error
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(random.initial_seed())
-        network: nn.Module = constructor(**asdict(shape), **settings.arguments)
-    if settings.initialisation == "he":
-        he(network, random)
-    return network
-
-
 def _check_logits(network: nn.Module, name: str, shape: Shape) -> None:
     was_training = network.training
-    with torch.no_grad():
-        logits = network.eval()(torch.zeros(2, shape.channels, shape.size, shape.size))
-    network.train(was_training)
-    if tuple(logits.shape) != (2, shape.classes):
+    try:
+        with torch.no_grad():
+            logits = network.eval()(torch.zeros(2, shape.channels, shape.size, shape.size))
+    except Exception as error:
         raise NetworkError(
-            f"Network {name!r} maps 2 images of size {shape.size} to {tuple(logits.shape)}, "
+            f"Network {name} cannot take {shape.channels} x {shape.size} x {shape.size} images: "
+            f"{first_line(error)}"
+        ) from error
+    network.train(was_training)
+    found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    if found != (2, shape.classes):
+        raise NetworkError(
+            f"Network {name} maps 2 images of size {shape.size} to {found}, "
             f"not to logits of shape (2, {shape.classes})."
         )
 

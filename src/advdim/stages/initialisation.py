@@ -42,7 +42,8 @@ def _rows(
     train, test = (Batches(pixels, split, device) for split in ("train", "test"))
     for seed in experiment.seeds:
         owner = (name, network, pixels.size, seed)
-        model = build(config.networks[network], shape, stream(*owner, "initialisation")).to(device)
+        random = stream(*owner, "initialisation")
+        model = build(config.networks[network], shape, random, pixels.normalisation).to(device)
         fill_batch_norm(model, train.ordered(experiment.batch_size, experiment.images))
         values = mean_statistics(
             model,

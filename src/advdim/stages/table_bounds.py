@@ -11,7 +11,12 @@ from typing import Any
 import pandas as pd
 
 from advdim.config import Config
-from advdim.sandwich import assert_sandwich, summarise_bounds, with_attacks
+from advdim.sandwich import (
+    assert_sandwich,
+    certified_accuracies,
+    summarise_bounds,
+    with_attacks,
+)
 from advdim.tables import read_parts, read_table, write_frames, write_table
 
 log = logging.getLogger(__name__)
@@ -23,8 +28,11 @@ def gather_bounds(
     attack_files: Sequence[str | Path],
     output: str | Path,
     summaries: str | Path,
+    sandwich: str | Path,
 ) -> None:
-    """Write the tables ``bounds``, with the best attack per sample, and ``bound_summaries``.
+    """Write the tables ``bounds``, with the best attack per sample, and what sums it up.
+
+    ``summaries`` are the paper's statistics, ``sandwich`` accuracies at the attacks' thresholds.
 
     An attack's file lies in the folder ``attacks`` beside its cell's file of bounds. Raises
     SandwichViolation, and writes nothing, where a sound bound exceeds a verified adversarial's
@@ -34,6 +42,7 @@ def gather_bounds(
     for file in attack_files:
         attacks[Path(file).parent.parent].append(file)
     summary_rows: list[dict[str, Any]] = []
+    sandwich_rows: list[dict[str, Any]] = []
 
     def cells() -> Iterator[pd.DataFrame]:
         for file in bound_files:
@@ -41,10 +50,13 @@ def gather_bounds(
             rows = with_attacks(read_table(file), found, config.bounds.largest_fgsm)
             assert_sandwich(rows)
             summary_rows.extend(summarise_bounds(rows))
+            thresholds = found["thresholds"].iloc[0] if len(found) else ()
+            sandwich_rows.extend(certified_accuracies(rows, thresholds))
             yield rows
 
     write_frames(output, "bounds", cells())
     write_table(summaries, "bound_summaries", summary_rows)
+    write_table(sandwich, "sandwich", sandwich_rows)
     published = [row for row in summary_rows if row["quantity"] == "published"]
     log.info(
         "sandwich: %d samples of %d cells, no sound bound above an attack, %d published ones",

@@ -21,6 +21,7 @@ from advdim.files import clear_unfinished
 from advdim.flags import NOT_FINITE
 from advdim.measures import SampleMeasures
 from advdim.networks.build import Shape, build, save_network
+from advdim.networks.trial import refuse_probabilities
 from advdim.provenance import hardware
 from advdim.stages.machine import float32_only
 from advdim.streams import stream
@@ -60,7 +61,10 @@ def train_cell(
     shape = Shape(pixels.channels, pixels.size, len(pixels.class_names))
     owner = tuple(asdict(cell).values())
     threshold = to_normalised(settings.measurement.threshold, config.units, pixels.normalisation)
-    network = build(config.networks[cell.network], shape, stream(*owner, "initialisation"))
+    described = config.networks[cell.network]
+    network = build(described, shape, stream(*owner, "initialisation"), pixels.normalisation)
+    if described.starts_from_weights:
+        refuse_probabilities(network, cell.network, shape)
     method = getattr(config.methods, cell.method).model_dump()
     trainer = Trainer(
         network,
@@ -73,6 +77,7 @@ def train_cell(
         owner,
         device,
         stop_requested=stop_requested,
+        has_statistics=described.starts_from_weights,
     )
     log.info("training %s on %s", cell.directory, hardware(device))
     try:
@@ -82,9 +87,7 @@ def train_cell(
     except Exception:
         _write_epochs(cell, trainer.state.rows, files["epochs"])
         raise
-    save_network(
-        files["network"], network, config.networks[cell.network], shape, pixels.normalisation
-    )
+    save_network(files["network"], network, described, shape, pixels.normalisation)
     _write_epochs(cell, outcome.rows, files["epochs"])
     _write_samples(cell, outcome.samples, files["samples"])
     log.info("%s after %d epochs, %.1f s", outcome.status, trainer.state.epoch, outcome.seconds)

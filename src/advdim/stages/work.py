@@ -17,7 +17,7 @@ from advdim.config import Config
 from advdim.costs import gpu_megabytes
 from advdim.data.contents import Contents
 from advdim.provenance import hardware
-from advdim.results import Result
+from advdim.results import Result, weights_of
 from advdim.stages.devices import device
 from advdim.stages.stopping import Stop
 from advdim.stages.watchdog import watched
@@ -97,7 +97,9 @@ def _train(job: Job) -> dict[str, Any]:
             log.warning("stopped; the next run continues from here")
             print(f"Stopped, to be continued: {job.result.name}", file=sys.stderr)
             job.stop.end()
-        return {**outcome, "device": hardware(name)}
+        weights = weights_of(job.config, job.result)
+        seen = {"weights_as_seen": weights.record()} if weights else {}
+        return {**outcome, **seen, "device": hardware(name)}
 
 
 def _attack(job: Job) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tables ``bounds`` and ``bound_summaries``: lower bounds beside the smallest adversarials."""
+"""Tables ``bounds``, ``bound_summaries``, ``sandwich``: lower bounds beside the attacks."""
 
 from __future__ import annotations
 
@@ -44,4 +44,23 @@ BOUND_SUMMARY_COLUMNS = (
     Column("decades_fgsm", REAL, "decades", "median of log10 of fgsm_l2 over the quantity"),
     Column("violations", WHOLE, "", "images whose best attack is smaller than the quantity"),
     Column("accuracy", REAL, "fraction", "share of correct predictions, before attack"),
+)
+SANDWICH_COLUMNS = (
+    Column("dimension", WHOLE, "", "d = channels * size * size"),
+    Column("threshold", REAL, "normalised units", "l-inf threshold epsilon of the attacks"),
+    Column("radius", REAL, "normalised units", "l2 norm epsilon sqrt(d) (Eq. 3), which holds both"),
+    Column("samples", WHOLE, "", "images with lower bounds"),
+    Column("accuracy", REAL, "fraction", "share of correct predictions, before attack"),
+    Column(
+        "certified_accuracy",
+        REAL,
+        "fraction",
+        "share of images that are right and whose largest sound bound exceeds the radius",
+    ),
+    Column(
+        "attacked_accuracy",
+        REAL,
+        "fraction",
+        "share of images that are right and of which no attack found an adversarial within it",
+    ),
 )

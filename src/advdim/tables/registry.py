@@ -11,7 +11,7 @@ from advdim.tables.attacks import (
     EXAMPLE_COLUMNS,
     LADDER_COLUMNS,
 )
-from advdim.tables.bounds import BOUND_COLUMNS, BOUND_SUMMARY_COLUMNS
+from advdim.tables.bounds import BOUND_COLUMNS, BOUND_SUMMARY_COLUMNS, SANDWICH_COLUMNS
 from advdim.tables.cells import EPOCH_COLUMNS, RUN_COLUMNS, SAMPLE_COLUMNS, SUMMARY_COLUMNS
 from advdim.tables.claims import CLAIM_COLUMNS
 from advdim.tables.columns import IDENTITY_COLUMNS, Column
@@ -28,6 +28,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "claims": CLAIM_COLUMNS,
     "bounds": (*IDENTITY_COLUMNS, *BOUND_COLUMNS),
     "bound_summaries": (*IDENTITY_COLUMNS, *BOUND_SUMMARY_COLUMNS),
+    "sandwich": (*IDENTITY_COLUMNS, *SANDWICH_COLUMNS),
     "initialisation": INITIALISATION_COLUMNS,
 }
 

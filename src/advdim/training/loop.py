@@ -65,12 +65,14 @@ class Trainer:
         device: torch.device | str = "cpu",
         checkpoint_seconds: float = 120.0,
         stop_requested: Callable[[], bool] = lambda: False,
+        has_statistics: bool = False,
     ) -> None:
         """Take a network, its data, and an objective of ``training.regularisers``.
 
         ``epsilon`` and ``attack_threshold``, l-inf, are in normalised units; ``owner`` names the
         random streams. Between batches, ``stop_requested`` is asked and, every
-        ``checkpoint_seconds``, the state is written.
+        ``checkpoint_seconds``, the state is written. A network that ``has_statistics`` brings those
+        of its batch norms, as pre-trained ones do.
         """
         self.network = network.to(device)
         self.precision = precision_used(settings, device)
@@ -85,6 +87,7 @@ class Trainer:
         self.checkpoint_seconds = checkpoint_seconds
         self.stop_requested = stop_requested
         self.attack_threshold = attack_threshold
+        self.has_statistics = has_statistics
         optimiser = torch.optim.SGD(
             network.parameters(),
             lr=settings.learning_rate,
@@ -113,7 +116,8 @@ class Trainer:
         status: Literal["done", "diverged"] = "done"
         try:
             if not resumed:
-                self._fill_batch_norm_statistics()
+                if not self.has_statistics:
+                    self._fill_batch_norm_statistics()
                 self._measure(epoch=-1)
             for epoch in tqdm(range(state.epoch, settings.epochs), desc="epochs", disable=None):
                 loss = self._train_epoch(epoch)
@@ -226,7 +230,7 @@ class Trainer:
                     **self.samples[split].averages(),
                     "learning_rate": self.learning_rate(max(epoch, 0)),
                     "seconds": 0.0 if epoch < 0 else self._seconds(),
-                    "summarised": epoch >= 0 and self.settings.summarised(epoch),
+                    "summarised": self.settings.summarised(epoch),
                 }
             )
         self.state.rows += rows

@@ -78,6 +78,10 @@ class Dataset(Settings):
         """Channels to expect before the data have been read."""
         return 3
 
+    def usual_classes(self) -> int | None:
+        """Return the number of classes, or None where only reading all labels tells."""
+        return None
+
     def missing(self) -> str | None:
         """Return a sentence about what is missing or wrong on disk, or None; decodes no image."""
         return None

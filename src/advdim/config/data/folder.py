@@ -100,6 +100,10 @@ class FolderDataset(EncodedDataset):
         train, test = (sum(counts.values()) for counts in self._counts())
         return train, test
 
+    def usual_classes(self) -> int:
+        """Count the folders or lists of the training images."""
+        return len(self._counts()[0])
+
     def _counts(self) -> tuple[Counts, Counts]:
         """Count each split's photographs by class: one listing for as long as the settings live."""
         groups = tuple((name, *members) for name, members in self.classes.items())

@@ -117,6 +117,10 @@ class TorchvisionDataset(Dataset):
         """As published."""
         return self.published.channels
 
+    def usual_classes(self) -> int:
+        """As published."""
+        return 100 if self.name == "CIFAR100" else 10
+
     def stored_images(self) -> tuple[int, int]:
         """Return the published numbers."""
         return self.published.images

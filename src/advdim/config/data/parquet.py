@@ -80,6 +80,11 @@ class ParquetDataset(EncodedDataset):
             raise ParquetError(f"{str(one)!r} and {str(other)!r} name the classes differently")
         return list(next(iter(named))) if named else None
 
+    def usual_classes(self) -> int | None:
+        """Count the names, where the files' metadata have them."""
+        names = self.class_names()
+        return len(names) if names else None
+
     def label_kind(self) -> str:
         """Return ``integers`` or ``text``, after a look at every file's types of columns."""
         image, label = self.columns()

@@ -25,6 +25,10 @@ class DigitsDataset(Dataset):
         """Grey."""
         return 1
 
+    def usual_classes(self) -> int:
+        """Ten digits."""
+        return 10
+
     def stored_images(self) -> tuple[int, int]:
         """Return the two shares of the 1,797 digits."""
         tests = round(1797 * self.test_fraction)
@@ -43,6 +47,10 @@ class PhotographsDataset(Dataset):
     def native_edge(self) -> int:
         """As stated in the settings."""
         return self.native_size
+
+    def usual_classes(self) -> int:
+        """Two photographs."""
+        return 2
 
     def stored_images(self) -> tuple[int, int]:
         """Return the numbers of tiles of the two photographs of 640 x 427 pixels."""
