@@ -12,6 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from advdim.networks.layers import ReflectedConvolution, padded
+
+# Layers whose twins convolve otherwise.
+CONVOLUTIONS = (nn.Conv2d, ReflectedConvolution)
 # Layers that take bfloat16 maps beside float32 parameters, and keep their sums in float32.
 AS_THEY_ARE = (
     nn.BatchNorm2d,
@@ -55,8 +59,7 @@ class LowPrecisionBackward(nn.Module):
         """Map (N, C, H, W) to (N, C', H', W'), as the convolution does."""
         layer, padding = self.convolution, self.convolution.padding
         if layer.padding_mode != "zeros":
-            mode, padding = layer.padding_mode, (0, 0)
-            maps = nn.functional.pad(maps, layer._reversed_padding_repeated_twice, mode=mode)
+            maps, padding = padded(layer, maps), (0, 0)
         return _ConvolveAndRoundGradients.apply(maps, layer, padding)
 
 
@@ -119,7 +122,7 @@ def low_precision(network: nn.Module) -> nn.Module:
         return Autocast(network)
     twins: list[nn.Module] = []
     for layer in network:
-        if type(layer) is nn.Conv2d:
+        if isinstance(layer, nn.Conv2d) and type(layer) in CONVOLUTIONS:
             twins.append(LowPrecisionConvolution(layer))
         elif type(layer) is nn.Linear:
             twins.append(Float32Linear(layer))
@@ -140,7 +143,9 @@ def low_precision_backward(network: nn.Module) -> nn.Module:
         return network
     twins: list[nn.Module] = []
     for layer in network:
-        if type(layer) is nn.Conv2d and not isinstance(layer.padding, str):
+        if not isinstance(layer, nn.Conv2d) or type(layer) not in CONVOLUTIONS:
+            twins.append(layer)
+        elif not isinstance(layer.padding, str):
             twins.append(LowPrecisionBackward(layer))
         else:
             twins.append(layer)

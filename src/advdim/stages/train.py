@@ -22,7 +22,7 @@ from advdim.flags import NOT_FINITE
 from advdim.measures import SampleMeasures
 from advdim.networks.build import Shape, build, save_network
 from advdim.provenance import hardware
-from advdim.stages.machine import float32_only
+from advdim.stages.machine import reproducible
 from advdim.streams import stream
 from advdim.sweep import Cell, digest, training_settings
 from advdim.tables import write_table
@@ -53,7 +53,7 @@ def train_cell(
     that raises leaves its rows so far. ``stop_requested`` is called between any two batches; raises
     ``training.loop.Interrupted``, with a checkpoint written, where it says so.
     """
-    float32_only(threads)
+    reproducible(threads)
     clear_unfinished(checkpoints)
     pixels = load_pixels(pixels_file)
     settings = config.training_of(cell.dataset, cell.network)
