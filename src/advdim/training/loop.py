@@ -21,7 +21,7 @@ from advdim.data.batches import Batches
 from advdim.data.pixels import SPLITS, Pixels
 from advdim.measures import SampleMeasures, accuracy, measure
 from advdim.networks.low_precision import CRAFTING, has_bfloat16
-from advdim.streams import stream
+from advdim.streams import stream, stream_seed
 from advdim.training.checkpoint import TrainingState, resume, save_checkpoint
 from advdim.training.regularisers import Objective
 
@@ -91,7 +91,12 @@ class Trainer:
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
         )
-        self.state = TrainingState(self.network, optimiser)
+        self.state = TrainingState(
+            self.network,
+            optimiser,
+            attack=torch.Generator(self.device),
+            objective_sum=torch.zeros((), dtype=torch.float64, device=self.device),
+        )
         self.samples: dict[str, SampleMeasures] = {}
         self._checkpoint: Path | None = None
         self._started = self._saved = time.monotonic()
@@ -147,30 +152,34 @@ class Trainer:
         for group in state.optimiser.param_groups:
             group["lr"] = self.learning_rate(epoch)
         order = stream(*self.owner, "batch order and augmentation", epoch)
-        attack = stream(*self.owner, "training attack", epoch, device=self.device)
-        if state.attack_stream is not None:
-            attack.set_state(state.attack_stream)
+        if state.batch == 0:
+            state.attack.manual_seed(stream_seed(*self.owner, "training attack", epoch))
         batches = self.batches["train"].shuffled(settings.batch_size, self.augmentation, order)
         self.network.train()
         for inputs, labels in self._interruptible(itertools.islice(batches, state.batch, None)):
             objective = self.objective(
-                self.network, inputs, labels, self.epsilon, random=attack, crafting=self.crafting
+                self.network,
+                inputs,
+                labels,
+                self.epsilon,
+                random=state.attack,
+                crafting=self.crafting,
             )
             state.optimiser.zero_grad(set_to_none=True)
             objective.backward()
             state.optimiser.step()
-            state.objective_sum += float(objective.detach()) * len(labels)
+            # stays on the device: reading it here would wait for the step to end
+            state.objective_sum += objective.detach().double() * len(labels)
             state.images_seen += len(labels)
             state.batch += 1
-            state.attack_stream = attack.get_state()
             if time.monotonic() - self._saved >= self.checkpoint_seconds:
                 self._save()
-        return state.objective_sum / state.images_seen
+        return float(state.objective_sum) / state.images_seen
 
     def _begin_epoch(self, epoch: int) -> None:
         state = self.state
-        state.epoch, state.batch, state.attack_stream = epoch, 0, None
-        state.objective_sum, state.images_seen = 0.0, 0
+        state.epoch, state.batch, state.images_seen = epoch, 0, 0
+        state.objective_sum.zero_()
 
     def _validate(self, epoch: int, loss: float) -> float:
         batches = self.batches["validation"].ordered(self.settings.measurement.batch_size)
