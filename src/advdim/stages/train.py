@@ -96,7 +96,7 @@ def train_cell(
         "attack_threshold": threshold,
         "epochs": trainer.state.epoch,
         "seconds": outcome.seconds,
-        "precision": trainer.precision,
+        "precision": trainer.arithmetic.precision,
         "settings": json.loads(training_settings(config, cell)),
     }
 

@@ -20,7 +20,7 @@ from advdim.config.training import Training
 from advdim.data.batches import Batches
 from advdim.data.pixels import SPLITS, Pixels
 from advdim.measures import SampleMeasures, accuracy, measure
-from advdim.networks.low_precision import CRAFTING, has_bfloat16
+from advdim.networks.precision import arithmetic
 from advdim.streams import stream, stream_seed
 from advdim.training.checkpoint import TrainingState, resume, save_checkpoint
 from advdim.training.regularisers import Objective
@@ -32,11 +32,6 @@ T = TypeVar("T")
 
 class Interrupted(Exception):
     """Training was asked to stop; the checkpoint holds all that was done."""
-
-
-def precision_used(settings: Training, device: torch.device | str) -> str:
-    """Return the precision set, or float32 where the device has no bfloat16."""
-    return settings.precision if has_bfloat16(device) else "float32"
 
 
 @dataclass(frozen=True)
@@ -73,8 +68,7 @@ class Trainer:
         ``checkpoint_seconds``, the state is written.
         """
         self.network = network.to(device)
-        self.precision = precision_used(settings, device)
-        self.crafting = CRAFTING[self.precision](network)
+        self.arithmetic = arithmetic(settings.precision, self.network, device)
         self.batches = {split: Batches(pixels, split, device) for split in SPLITS}
         self.objective = objective
         self.epsilon = epsilon
@@ -157,16 +151,10 @@ class Trainer:
         batches = self.batches["train"].shuffled(settings.batch_size, self.augmentation, order)
         self.network.train()
         for inputs, labels in self._interruptible(itertools.islice(batches, state.batch, None)):
-            objective = self.objective(
-                self.network,
-                inputs,
-                labels,
-                self.epsilon,
-                random=state.attack,
-                crafting=self.crafting,
-            )
             state.optimiser.zero_grad(set_to_none=True)
-            objective.backward()
+            with self.arithmetic.step():
+                objective = self._objective(inputs, labels)
+                objective.backward()
             state.optimiser.step()
             # stays on the device: reading it here would wait for the step to end
             state.objective_sum += objective.detach().double() * len(labels)
@@ -175,6 +163,16 @@ class Trainer:
             if time.monotonic() - self._saved >= self.checkpoint_seconds:
                 self._save()
         return float(state.objective_sum) / state.images_seen
+
+    def _objective(self, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return self.objective(
+            self.network,
+            inputs,
+            labels,
+            self.epsilon,
+            random=self.state.attack,
+            crafting=self.arithmetic.crafting,
+        )
 
     def _begin_epoch(self, epoch: int) -> None:
         state = self.state
