@@ -54,7 +54,8 @@ def main() -> None:
     config = load(yaml.safe_load(settings.config.read_text()))
     rows = [row for size in settings.sizes for row in at_size(settings, config, size)]
     print(json.dumps(rows, indent=2))
-    table = pd.DataFrame(rows).pivot(index=["size", "strength"], columns="precision")["of_float32"]
+    keys = ["size", "strength"]
+    table = pd.DataFrame(rows).pivot_table("of_float32", index=keys, columns="precision")
     print(table[settings.precisions].round(4).to_string(), file=sys.stderr)
 
 

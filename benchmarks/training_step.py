@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3, help="timed steps of a process")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--matrix", type=int, default=2048, help="edge of the product compared to")
     parser.add_argument("--figure", type=Path, help="draw the ratios into this file")
     parser.add_argument("--one", nargs=3, metavar=("VARIANT", "METHOD", "SIZE"))
     settings = parser.parse_args()
@@ -171,7 +172,7 @@ def time_one(settings: argparse.Namespace, variant: str, method: str, size: int)
         "images_per_second": len(inputs) / seconds,
         "nanoseconds_per_pixel": 1e9 * seconds / (len(inputs) * size**2),
         "peak_megabytes": peak_megabytes(device),
-        "of_matrix_rate": operations / seconds / matrix_rate(precision, device),
+        "of_matrix_rate": operations / seconds / matrix_rate(precision, device, settings.matrix),
     }
 
 
@@ -257,7 +258,7 @@ def multiply_adds(network: torch.nn.Module, inputs: torch.Tensor) -> int:
     return sum(counts)
 
 
-def matrix_rate(precision: torch.dtype, device: str, edge: int = 2048) -> float:
+def matrix_rate(precision: torch.dtype, device: str, edge: int) -> float:
     """Return the operations per second of a large square matrix product."""
     left = torch.randn(edge, edge, device=device).to(precision)
     return 2 * edge**3 / best_seconds(lambda: torch.mm(left, left), 4, device)

@@ -50,9 +50,9 @@ def test_anchored_passes_keep_nearly_equal_pixels_apart(architecture, noise):
     if architecture is POOLED:
         # rounding the inputs themselves, even as sums of two numbers, makes them equal
         assert effect(CRAFTING["bfloat16"](network)) < effect(network) - 0.1
-        assert (
-            noise > 1e-5 or effect(TWINS["sums of two bfloat16"](network)) < effect(network) - 0.03
-        )
+        if noise == 1e-5:
+            twin = TWINS["sums of two bfloat16"](network)
+            assert effect(twin) < effect(network) - 0.03
 
 
 def test_anchored_passes_end_with_their_batch():

@@ -194,5 +194,7 @@ def _convolving(
 ) -> Iterator[nn.Module]:
     """Yield the layers, convolutions with padding in numbers as their twins."""
     for layer in network:
-        known = isinstance(layer, nn.Conv2d) and type(layer) in CONVOLUTIONS
-        yield twin(layer) if known and not isinstance(layer.padding, str) else layer
+        if not isinstance(layer, nn.Conv2d) or type(layer) not in CONVOLUTIONS:
+            yield layer
+        else:
+            yield layer if isinstance(layer.padding, str) else twin(layer)
