@@ -5,6 +5,7 @@
 # make test-slurm   the workflow on a real one-node SLURM (root, Debian's packages)
 # make test-versions   dry runs with the oldest Snakemake allowed and the newest
 # make benchmark   steps and measuring beside plain research code, as ratios; half an hour
+# make gpu   on a machine with a CUDA device: tests, speed, the same bits twice; ten minutes
 # make lint   format, style, workflow and types
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= all
 
-.PHONY: demo figures plan test test-slurm test-versions benchmark lint format schema conda clean
+.PHONY: demo figures plan test test-slurm test-versions benchmark gpu lint format schema conda clean
 
 $(READY): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -53,6 +54,9 @@ benchmark: $(READY)
 	$(BIN)/python benchmarks/training_step.py --figure results/benchmarks/training_step.png \
 		> results/benchmarks/training_step.json
 	@echo "Ratios in results/benchmarks: training_step.json, training_step.png."
+
+gpu: $(READY)
+	@$(BIN)/python benchmarks/gpu.py --output results/gpu
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -15,13 +15,13 @@ import json
 from itertools import product
 
 import numpy as np
-from advdim.stages.attacks import first_inputs
-from advdim.stages.training import float32_only
 
 from advdim.attacks.evaluate import Rows, evaluate_attack
 from advdim.attacks.registry import ATTACKS
+from advdim.data.batches import first_inputs
 from advdim.data.pixels import load_pixels
 from advdim.networks.build import load_network
+from advdim.stages.machine import reproducible
 
 STEPS = (5, 10, 20, 40)
 RESTARTS = (1, 4)
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=50)
     parser.add_argument("--boundary-steps", type=int, default=2000)
     settings = parser.parse_args()
-    float32_only(1)
+    reproducible(1)
     network, _, normalisation = load_network(settings.network)
     inputs, labels = first_inputs(load_pixels(settings.pixels), settings.images, "cpu")
 

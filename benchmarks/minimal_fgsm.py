@@ -16,15 +16,15 @@ import time
 from collections.abc import Callable
 
 import torch
-from advdim.stages.attacks import first_inputs
-from advdim.stages.training import float32_only
 from torch import Tensor, nn
 
 from advdim.attacks.base import Batch
 from advdim.attacks.minimal import search_direction
+from advdim.data.batches import first_inputs
 from advdim.data.pixels import load_pixels
 from advdim.networks.build import load_network
 from advdim.perturbations import loss_gradient
+from advdim.stages.machine import reproducible
 
 THRESHOLDS = 1000
 
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--ceiling", type=float, default=1.0, help="largest threshold, normalised")
     parser.add_argument("--threads", type=int, default=1)
     settings = parser.parse_args()
-    float32_only(settings.threads)
+    reproducible(settings.threads)
     network, _, _ = load_network(settings.network)
     images, _ = first_inputs(load_pixels(settings.pixels), settings.batched_images, "cpu")
     few = images[: settings.loop_images]

@@ -6,7 +6,9 @@ GPU. ``of_matrix_rate`` is the arithmetic of the convolutions over the step's ti
 of a large matrix product of the same precision: convolutions may exceed it where the library's
 matrix product is the weaker of the two. ``evaluation`` is a pass in evaluation mode,
 ``test_attack`` PGD as every measurement runs it, in 10 steps; only methods that craft perturbations
-have other precisions than float32. Writes JSON to standard output, and a figure with ``--figure``:
+have other precisions than float32 and TF32. The plain code runs as PyTorch starts: on a GPU with
+TF32 in its convolutions and sums in any order. Writes JSON to standard output, and a figure with
+``--figure``:
 
     python benchmarks/training_step.py --network maxpool8 --sizes 32 64 128 --methods pgd_linf none
 """
@@ -25,15 +27,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from advdim.stages.training import choose_device, float32_only
 from reference import copy_weights, plain_network, plain_pgd, plain_step
 
 from advdim.config import Config
 from advdim.config.network import ConvolutionalNetwork
 from advdim.costs import PASSES as TRAINING_PASSES
 from advdim.networks.build import Shape, build
-from advdim.networks.low_precision import CRAFTING, has_bfloat16
+from advdim.networks.precision import CRAFTING, arithmetic
 from advdim.perturbations import pgd_linf
+from advdim.stages.machine import reproducible
 from advdim.training.regularisers import REGULARISERS, objective
 
 NETWORKS = {
@@ -41,6 +43,9 @@ NETWORKS = {
         layers=8, pool="max", pool_after=[2, 4, 6, 8], dilation="size / 32", head="global_max"
     ),
     "strided6": ConvolutionalNetwork(layers=6, strides=[1, 2, 2, 2, 2, 2]),
+    "tiny": ConvolutionalNetwork(
+        layers=2, width=4, pool="max", pool_after=[2], head="global_max", dilation=2
+    ),
 }
 VARIANTS = ("plain", *CRAFTING)
 EPSILON = 0.01
@@ -50,6 +55,10 @@ PASSES = {method: 2 * passes for method, passes in TRAINING_PASSES.items()}
 PASSES |= {"pgd_linf": 17, "evaluation": 1, "test_attack": 2 * ATTACK_STEPS + 1}
 MEASURING = ("evaluation", "test_attack")
 USUAL = ["none", "grad_l1", "aug_linf", "pgd_linf", "evaluation", "test_attack"]
+
+
+class NotThereError(ValueError):
+    """A device does not have what is asked of it."""
 
 
 def main() -> None:
@@ -63,6 +72,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3, help="timed steps of a process")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--matrix", type=int, default=2048, help="edge of the product compared to")
     parser.add_argument("--figure", type=Path, help="draw the ratios into this file")
     parser.add_argument("--one", nargs=3, metavar=("VARIANT", "METHOD", "SIZE"))
     settings = parser.parse_args()
@@ -80,7 +90,7 @@ def compare(settings: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield a row per (size, method, variant), each with its ratio to the plain step."""
     for size in settings.sizes:
         for method in settings.methods:
-            variants = [v for v in settings.variants if _differs(v, method)]
+            variants = [v for v in settings.variants if differs(v, method)]
             rounds = [
                 {variant: run_one(variant, method, size) for variant in variants}
                 for _ in range(settings.rounds)
@@ -95,9 +105,18 @@ def compare(settings: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 yield {"size": size, "method": method, "variant": variant, **row}
 
 
-def _differs(variant: str, method: str) -> bool:
+def choose_device(wanted: str) -> str:
+    """Return the device, a GPU where ``auto`` finds one."""
+    found = "cuda" if torch.cuda.is_available() else "cpu"
+    return found if wanted == "auto" else wanted
+
+
+def differs(variant: str, method: str) -> bool:
+    """Return whether a method has this variant, or would be float32 again."""
     if variant in ("plain", "float32"):
         return True
+    if variant == "tf32":
+        return method in REGULARISERS
     return (
         method in REGULARISERS and "crafting" in inspect.signature(REGULARISERS[method]).parameters
     )
@@ -115,10 +134,9 @@ def time_one(settings: argparse.Namespace, variant: str, method: str, size: int)
     device = choose_device(settings.device)
     architecture, shape = NETWORKS[settings.network], Shape(3, size, 10)
     random = torch.Generator().manual_seed(0)
+    reproducible(settings.threads)
     if variant == "plain":
-        torch.set_num_threads(settings.threads)
-    else:
-        float32_only(settings.threads)
+        as_pytorch_starts()
     inputs = torch.randn(settings.batch_size, 3, size, size, generator=random).to(device)
     targets = torch.randint(0, 10, (settings.batch_size,), generator=random).to(device)
     ours = build(architecture, shape, random).to(device).train()
@@ -143,16 +161,25 @@ def time_one(settings: argparse.Namespace, variant: str, method: str, size: int)
         )  # fmt: skip
     else:
         step = own_step(variant, method, ours, inputs, targets, device)
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats()
     seconds = best_seconds(step, settings.steps, device)
-    precision = torch.bfloat16 if variant == "bfloat16" else torch.float32
+    precision = torch.bfloat16 if variant in ("bfloat16", "anchored") else torch.float32
+    torch.backends.cuda.matmul.allow_tf32 = variant == "tf32"
     operations = 2 * multiply_adds(ours, inputs[:1]) * len(inputs) * PASSES[method]
     return {
         "seconds": seconds,
         "images_per_second": len(inputs) / seconds,
         "nanoseconds_per_pixel": 1e9 * seconds / (len(inputs) * size**2),
         "peak_megabytes": peak_megabytes(device),
-        "of_matrix_rate": operations / seconds / matrix_rate(precision, device),
+        "of_matrix_rate": operations / seconds / matrix_rate(precision, device, settings.matrix),
     }
+
+
+def as_pytorch_starts() -> None:
+    """Let the process compute as PyTorch does by default."""
+    torch.use_deterministic_algorithms(False)
+    torch.backends.cudnn.allow_tf32 = True
 
 
 def own_step(
@@ -164,9 +191,9 @@ def own_step(
     device: str,
 ) -> Callable[[], None]:
     """Return the step that the package's training loop makes."""
-    if variant != "float32" and not has_bfloat16(device):
-        raise SystemExit(f"{device} has no bfloat16; leave the variant {variant!r} out")
-    crafting = CRAFTING[variant](network)
+    calculation = arithmetic(variant, network, device)
+    if calculation.precision != variant:
+        raise NotThereError(f"{device} has no {variant} that is faster than float32")
     inputs = inputs.contiguous(memory_format=torch.channels_last)
     methods = Config.model_fields["methods"].get_default()
     function = objective(method, getattr(methods, method).model_dump())
@@ -174,9 +201,11 @@ def own_step(
     attack = torch.Generator(device).manual_seed(0)
 
     def step() -> None:
-        loss = function(network, inputs, targets, EPSILON, random=attack, crafting=crafting)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        with calculation.step():
+            crafting = calculation.crafting
+            loss = function(network, inputs, targets, EPSILON, random=attack, crafting=crafting)
+            loss.backward()
         optimiser.step()
 
     return step
@@ -229,7 +258,7 @@ def multiply_adds(network: torch.nn.Module, inputs: torch.Tensor) -> int:
     return sum(counts)
 
 
-def matrix_rate(precision: torch.dtype, device: str, edge: int = 2048) -> float:
+def matrix_rate(precision: torch.dtype, device: str, edge: int) -> float:
     """Return the operations per second of a large square matrix product."""
     left = torch.randn(edge, edge, device=device).to(precision)
     return 2 * edge**3 / best_seconds(lambda: torch.mm(left, left), 4, device)

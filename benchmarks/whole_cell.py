@@ -24,7 +24,6 @@ from typing import Any
 import pandas as pd
 import torch
 import yaml
-from advdim.stages.training import float32_only
 from reference import copy_weights, plain_network, plain_training
 
 from advdim.config import load
@@ -33,9 +32,9 @@ from advdim.config.training import Training
 from advdim.data.batches import Batches
 from advdim.data.prepare import prepare
 from advdim.measures import measure
-from advdim.memory import keep_freed_memory
 from advdim.networks.build import Shape, build
-from advdim.networks.low_precision import CRAFTING
+from advdim.networks.precision import CRAFTING
+from advdim.stages.machine import reproducible
 from advdim.streams import stream
 from advdim.training.loop import Trainer
 from advdim.training.regularisers import objective
@@ -109,8 +108,7 @@ def run_here(
         seconds = time.process_time() - start
         copy_weights(network, initial)
     else:
-        float32_only(config.threads)
-        keep_freed_memory()
+        reproducible(config.threads)
         owner = ("benchmark", seed)
         function = objective(method, getattr(config.methods, method).model_dump())
         own = measuring_little(training).model_copy(update={"precision": variant})

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from advdim.config.data import Augmentation, DigitsDataset
-from advdim.data.batches import Batches, augment
+from advdim.data.batches import Batches, augment, draw_moves
 from advdim.data.errors import DataError
 from advdim.data.pixels import load_pixels, save_pixels
 from advdim.data.prepare import prepare
@@ -118,7 +118,8 @@ def test_augmentation_is_a_crop_of_the_padded_image():
         for window in (crop, crop[:, ::-1])
     }
     augmentation = Augmentation(crop_padding=1, flip=True)
-    drawn = augment(image.expand(500, -1, -1, -1), augmentation, stream("test"), 1)
+    moves = draw_moves(500, augmentation, stream("test"))
+    drawn = augment(image.expand(500, -1, -1, -1), augmentation, moves, 1)
     assert {one[0].numpy().tobytes() for one in drawn} == windows
 
 

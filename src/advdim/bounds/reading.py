@@ -27,6 +27,7 @@ from advdim.bounds.layers import (
 )
 from advdim.networks.architectures import ResidualBlock
 from advdim.networks.existing import Preprocessing
+from advdim.networks.layers import GlobalMaxPool, ReflectedConvolution
 from advdim.units import Normalisation
 
 
@@ -254,12 +255,14 @@ def _nothing(module: nn.Module, shape: TensorShape) -> list[Layer]:
 
 _READERS: dict[type[nn.Module], Callable[..., list[Layer]]] = {
     nn.Conv2d: _conv,
+    ReflectedConvolution: _conv,
     nn.Linear: _linear,
     nn.BatchNorm2d: _batch_norm,
     nn.BatchNorm1d: _batch_norm,
     nn.ReLU: _relu,
     nn.MaxPool2d: _max_pool,
     nn.AdaptiveMaxPool2d: _adaptive_max,
+    GlobalMaxPool: _adaptive_max,
     nn.AvgPool2d: _average_pool,
     nn.AdaptiveAvgPool2d: _adaptive_average,
     nn.LPPool2d: _lp_pool,

@@ -93,11 +93,13 @@ class Training(Settings):
     weight_decay: float = Field(0.0, ge=0)
     halve_every: PositiveInt = Field(30, description="epochs between two learning-rate halvings")
     reload_best: bool = Field(True, description="at a halving, go back to the best validation net")
-    precision: Literal["float32", "mixed", "bfloat16"] = Field(
-        "float32",
-        description="how training attacks are crafted where the device has bfloat16. mixed: their "
-        "gradients go back through convolutions in bfloat16, and lose no effect. bfloat16: all of "
-        "it, the fastest, not for max pools: rounding makes nearly equal inputs equal",
+    precision: Literal["auto", "float32", "tf32", "mixed", "anchored", "bfloat16"] = Field(
+        "auto",
+        description="how training attacks are crafted where the device has bfloat16, else float32. "
+        "mixed: their gradients go back through convolutions in bfloat16. anchored: so, and steps "
+        "after the first take in bfloat16 how inputs have moved since. bfloat16: all of it, not "
+        "for max pools: rounding makes nearly equal inputs equal. tf32 (GPUs): weights learn in "
+        "it, too. auto: anchored on a GPU, float32 on a processor. Measures are always float32",
     )
     measurement: Measurement = Measurement()
 

@@ -18,7 +18,8 @@ class Batches:
     def __init__(self, pixels: Pixels, split: str, device: torch.device | str = "cpu") -> None:
         self.images = pixels.images[split].to(device)
         self.labels = pixels.labels[split].to(device)
-        self.normalisation = pixels.normalisation
+        statistics = [pixels.normalisation.mean, pixels.normalisation.std]
+        self._mean, self._std = torch.tensor(statistics, device=device).view(2, 1, -1, 1, 1)
         self.factor = pixels.factor
         self.pixel_edge = pixels.pixel_edge
 
@@ -30,14 +31,18 @@ class Batches:
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield one epoch of augmented (inputs, labels) in an order drawn from ``random``.
 
-        ``random`` lives on the processor, so an epoch is the same on every device. A last batch of
-        a single image is left out: batch norm has no variance there.
+        ``random`` lives on the processor, so an epoch is the same on every device; all that is
+        drawn goes to the device before the first batch. A last batch of a single image is left
+        out: batch norm has no variance there.
         """
-        order = torch.randperm(len(self), generator=random).to(self.labels.device)
-        for rows in order.split(batch_size):
-            if len(rows) > 1:
-                images = augment(self.images[rows], augmentation, random, self.pixel_edge)
-                yield self._inputs(images), self.labels[rows]
+        order = torch.randperm(len(self), generator=random).split(batch_size)
+        order = order[:-1] if len(order[-1]) == 1 else order
+        moves = [draw_moves(len(rows), augmentation, random) for rows in order]
+        sizes, device = [len(rows) for rows in order], self.labels.device
+        where, how = torch.cat(order).to(device), torch.cat(moves, 1).to(device)
+        for rows, moved in zip(where.split(sizes), how.split(sizes, 1), strict=True):
+            images = augment(self.images[rows], augmentation, moved, self.pixel_edge)
+            yield self._inputs(images), self.labels[rows]
 
     def ordered(
         self, batch_size: int, limit: int | None = None
@@ -49,7 +54,7 @@ class Batches:
             yield self._inputs(self.images[start:stop]), self.labels[start:stop]
 
     def _inputs(self, images: torch.Tensor) -> torch.Tensor:
-        small = self.normalisation.apply(images.float() / 255)
+        small = (images.float() / 255 - self._mean) / self._std
         return replicate(small, self.factor).contiguous(memory_format=torch.channels_last)
 
 
@@ -61,10 +66,25 @@ def first_inputs(
     return torch.cat([inputs for inputs, _ in parts]), torch.cat([labels for _, labels in parts])
 
 
+def draw_moves(count: int, augmentation: Augmentation, random: torch.Generator) -> torch.Tensor:
+    """Draw how images move, integers (3, N): the crop's rows and columns, and 1 for a flip.
+
+    Rows and columns are in original pixels, from 0 to twice the padding.
+    """
+    moves = torch.zeros(3, count, dtype=torch.long)
+    if augmentation.crop_padding:
+        positions = 2 * augmentation.crop_padding + 1
+        # the shape is that in which they have always been drawn
+        moves[:2] = torch.randint(0, positions, (2, count, 1), generator=random)[..., 0]
+    if augmentation.flip:
+        moves[2] = torch.randint(0, 2, (count,), generator=random)
+    return moves
+
+
 def augment(
-    images: torch.Tensor, augmentation: Augmentation, random: torch.Generator, pixel_edge: int
+    images: torch.Tensor, augmentation: Augmentation, moves: torch.Tensor, pixel_edge: int
 ) -> torch.Tensor:
-    """Crop at random after zero padding, then flip at random; (N, C, H, W) in and out.
+    """Crop after zero padding, then flip, as ``draw_moves`` says; (N, C, H, W) in and out.
 
     Offsets are whole original pixels, each ``pixel_edge`` stored pixels wide, so that augmenting
     before replication and after it are the same.
@@ -73,16 +93,13 @@ def augment(
     device = images.device
     if augmentation.crop_padding:
         padding = augmentation.crop_padding * pixel_edge
-        offsets = torch.randint(
-            0, 2 * augmentation.crop_padding + 1, (2, count, 1), generator=random
-        ).to(device)
-        rows = offsets[0] * pixel_edge + torch.arange(height, device=device)
-        columns = offsets[1] * pixel_edge + torch.arange(width, device=device)
+        offsets = moves[:2, :, None] * pixel_edge
+        rows = offsets[0] + torch.arange(height, device=device)
+        columns = offsets[1] + torch.arange(width, device=device)
         padded = F.pad(images, (padding, padding, padding, padding))
         which = torch.arange(count, device=device)[:, None, None]
         images = padded.permute(0, 2, 3, 1)[which, rows[:, :, None], columns[:, None, :]]
         images = images.permute(0, 3, 1, 2)
     if augmentation.flip:
-        flipped = torch.randint(0, 2, (count,), generator=random).bool().to(device)
-        images = torch.where(flipped[:, None, None, None], images.flip(-1), images)
+        images = torch.where(moves[2].bool()[:, None, None, None], images.flip(-1), images)
     return images

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from advdim.config.architectures import FullyConnected, Mixer, Residual, VisionTransformer
+from advdim.networks.layers import GlobalMaxPool
 
 
 def fully_connected(
@@ -50,8 +51,8 @@ def residual(settings: Residual, channels: int, size: int, classes: int) -> nn.S
             stride = 2 if stage and not block else 1
             layers.append(ResidualBlock(width, outputs, stride, settings.batch_norm))
             width = outputs
-    pool = nn.AdaptiveMaxPool2d if settings.head == "global_max" else nn.AdaptiveAvgPool2d
-    layers.append(pool(1)).append(nn.Flatten())
+    pool = GlobalMaxPool() if settings.head == "global_max" else nn.AdaptiveAvgPool2d(1)
+    layers.append(pool).append(nn.Flatten())
     return layers.append(nn.Linear(width, classes))
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from torch import nn
 
 from advdim.config.network import ConvolutionalNetwork
+from advdim.networks.layers import GlobalMaxPool, ReflectedConvolution
+
+PaddingMode = Literal["reflect", "zeros", "circular"]
 
 
 def convolutional(
@@ -17,17 +22,8 @@ def convolutional(
     """
     dilation, layers = settings.dilation_at(size), nn.Sequential()
     for number, stride in enumerate(settings.layer_strides(), start=1):
-        layers.append(
-            nn.Conv2d(
-                channels,
-                settings.width,
-                kernel_size=3,
-                stride=stride,
-                padding=dilation,
-                dilation=dilation,
-                padding_mode=settings.padding,
-            )
-        )
+        geometry = {"stride": stride, "padding": dilation, "dilation": dilation}
+        layers.append(_convolution(settings.padding, channels, settings.width, **geometry))
         channels = settings.width
         if number in settings.pool_after:
             layers.append(_pool(settings.pool, settings.width))
@@ -35,11 +31,17 @@ def convolutional(
             layers.append(nn.BatchNorm2d(settings.width))
         layers.append(nn.ReLU())
     if settings.head == "global_max":
-        layers.append(nn.AdaptiveMaxPool2d(1))
+        layers.append(GlobalMaxPool())
     elif settings.head == "global_average":
         layers.append(nn.AdaptiveAvgPool2d(1))
     nodes = settings.final_edge(size) ** 2 if settings.head == "flatten" else 1
     return layers.append(nn.Flatten()).append(nn.Linear(settings.width * nodes, classes))
+
+
+def _convolution(mode: PaddingMode, inputs: int, outputs: int, **geometry: Any) -> nn.Conv2d:
+    if mode == "reflect":
+        return ReflectedConvolution(inputs, outputs, 3, **geometry)
+    return nn.Conv2d(inputs, outputs, 3, padding_mode=mode, **geometry)
 
 
 def _pool(kind: str, width: int) -> nn.Module:

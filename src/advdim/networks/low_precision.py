@@ -1,17 +1,20 @@
 """A network's twins that compute in bfloat16, on the same parameters and statistics.
 
-Perturbations are crafted with them: only the sign or the direction of a gradient enters them, and
-whatever is made of them is computed in float32.
+Perturbations are crafted with them: only the sign or the direction of a gradient enters them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from advdim.networks.layers import ReflectedConvolution, padded
+
+# Layers whose twins convolve otherwise.
+CONVOLUTIONS = (nn.Conv2d, ReflectedConvolution)
 # Layers that take bfloat16 maps beside float32 parameters, and keep their sums in float32.
 AS_THEY_ARE = (
     nn.BatchNorm2d,
@@ -55,9 +58,43 @@ class LowPrecisionBackward(nn.Module):
         """Map (N, C, H, W) to (N, C', H', W'), as the convolution does."""
         layer, padding = self.convolution, self.convolution.padding
         if layer.padding_mode != "zeros":
-            mode, padding = layer.padding_mode, (0, 0)
-            maps = nn.functional.pad(maps, layer._reversed_padding_repeated_twice, mode=mode)
+            maps, padding = padded(layer, maps), (0, 0)
         return _ConvolveAndRoundGradients.apply(maps, layer, padding)
+
+
+class AnchoredConvolution(nn.Module):
+    """A convolution that rounds to bfloat16 how far its inputs are from those of its first pass.
+
+    The first pass is in float32. What comes later is its result plus the convolution of the
+    difference, which bfloat16 resolves however small it is: nearly equal inputs stay apart, where
+    rounding the inputs themselves would make them equal. Gradients go back in bfloat16.
+    """
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        self.first = LowPrecisionBackward(convolution)
+        self.anchor: tuple[Tensor, Tensor] | None = None
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C', H', W') in float32; maps of another shape anchor anew."""
+        if self.anchor is None or self.anchor[0].shape != maps.shape:
+            outputs = self.first(maps)
+            self.anchor = maps.detach(), outputs.detach()
+            return outputs
+        start, value = self.anchor
+        layer = self.first.convolution
+        weight = layer.weight.detach().bfloat16()
+        return value + layer._conv_forward((maps - start).bfloat16(), weight, None).float()
+
+
+class Anchored(nn.Sequential):
+    """A network whose passes follow one another on nearly the same inputs, as an attack's do."""
+
+    def forget(self) -> None:
+        """Let the next pass be a first one: before other images, and after other weights."""
+        for layer in self:
+            if isinstance(layer, AnchoredConvolution):
+                layer.anchor = None
 
 
 class _ConvolveAndRoundGradients(torch.autograd.Function):
@@ -119,7 +156,7 @@ def low_precision(network: nn.Module) -> nn.Module:
         return Autocast(network)
     twins: list[nn.Module] = []
     for layer in network:
-        if type(layer) is nn.Conv2d:
+        if isinstance(layer, nn.Conv2d) and type(layer) in CONVOLUTIONS:
             twins.append(LowPrecisionConvolution(layer))
         elif type(layer) is nn.Linear:
             twins.append(Float32Linear(layer))
@@ -138,27 +175,26 @@ def low_precision_backward(network: nn.Module) -> nn.Module:
     """
     if not isinstance(network, nn.Sequential):
         return network
-    twins: list[nn.Module] = []
+    return nn.Sequential(*_convolving(network, LowPrecisionBackward))
+
+
+def anchored(network: nn.Module) -> nn.Module:
+    """Return a twin whose first pass is ``low_precision_backward``'s, and later ones in bfloat16.
+
+    ``Anchored.forget`` is called before each batch. Networks that are no sequence of layers are
+    returned as they are, in float32.
+    """
+    if not isinstance(network, nn.Sequential):
+        return network
+    return Anchored(*_convolving(network, AnchoredConvolution))
+
+
+def _convolving(
+    network: nn.Sequential, twin: Callable[[nn.Conv2d], nn.Module]
+) -> Iterator[nn.Module]:
+    """Yield the layers, convolutions with padding in numbers as their twins."""
     for layer in network:
-        if type(layer) is nn.Conv2d and not isinstance(layer.padding, str):
-            twins.append(LowPrecisionBackward(layer))
+        if not isinstance(layer, nn.Conv2d) or type(layer) not in CONVOLUTIONS:
+            yield layer
         else:
-            twins.append(layer)
-    return nn.Sequential(*twins)
-
-
-# How training attacks are crafted, by the setting ``precision``.
-CRAFTING: dict[str, Callable[[nn.Module], nn.Module]] = {
-    "float32": lambda network: network,
-    "mixed": low_precision_backward,
-    "bfloat16": low_precision,
-}
-
-
-def has_bfloat16(device: torch.device | str) -> bool:
-    """Return whether the device computes in bfloat16 faster than in float32."""
-    if torch.device(device).type == "cuda":
-        # emulated below compute capability 8
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16"))
+            yield layer if isinstance(layer.padding, str) else twin(layer)

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from advdim.networks.layers import GlobalMaxPool, ReflectedConvolution, largest
+
 # From a direction of a layer's inputs to that of its outputs, at the inputs the layer last saw.
 Push = Callable[[Tensor], Tensor]
 # Layers that are linear and have no parameters.
@@ -53,7 +55,8 @@ def _known(layer: Any) -> bool:
         return layer.affine and layer.track_running_stats and layer.momentum is not None
     if type(layer) in (nn.MaxPool2d, nn.AdaptiveMaxPool2d):
         return not layer.return_indices
-    return type(layer) in (nn.Conv2d, nn.Linear, nn.ReLU, *LINEAR)
+    known = (nn.Conv2d, ReflectedConvolution, GlobalMaxPool, nn.Linear, nn.ReLU, *LINEAR)
+    return type(layer) in known
 
 
 def _forward(layer: Any, maps: Tensor) -> tuple[Tensor, Push]:
@@ -72,6 +75,9 @@ def _forward(layer: Any, maps: Tensor) -> tuple[Tensor, Push]:
         outputs, chosen = F.max_pool2d_with_indices(
             maps, pool.kernel_size, pool.stride, pool.padding, pool.dilation, pool.ceil_mode
         )
+        return outputs, lambda direction: _chosen(direction, chosen)
+    if isinstance(layer, GlobalMaxPool):
+        outputs, chosen = largest(maps)
         return outputs, lambda direction: _chosen(direction, chosen)
     if isinstance(layer, nn.AdaptiveMaxPool2d):
         outputs, chosen = F.adaptive_max_pool2d_with_indices(maps, layer.output_size)

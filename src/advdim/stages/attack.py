@@ -14,7 +14,7 @@ from advdim.config.own import OwnAttack
 from advdim.data.batches import first_inputs
 from advdim.data.pixels import load_pixels
 from advdim.networks.build import load_network
-from advdim.stages.machine import float32_only
+from advdim.stages.machine import reproducible
 from advdim.sweep import Cell
 from advdim.tables import write_table
 from advdim.units import to_normalised
@@ -38,7 +38,7 @@ def attack_cell(
     Raises AttackViolation where a reported adversarial fails its verification, and then writes
     nothing.
     """
-    float32_only(threads)
+    reproducible(threads)
     settings = config.attacks
     network, _, normalisation = load_network(network_file)
     network.to(device)

@@ -15,7 +15,7 @@ from advdim.config.bounds import BoundName
 from advdim.data.batches import first_inputs
 from advdim.data.pixels import load_pixels
 from advdim.networks.build import load_network
-from advdim.stages.machine import float32_only
+from advdim.stages.machine import reproducible
 from advdim.sweep import Cell
 from advdim.tables import write_table
 
@@ -36,7 +36,7 @@ def bound_cell(
     The columns of the attacks stay empty until the table ``bounds`` is gathered. Raises
     UnsupportedLayer where the network has a layer without a bound.
     """
-    float32_only(threads)
+    reproducible(threads)
     network, _, normalisation = load_network(network_file)
     pixels = load_pixels(pixels_file)
     limits = config.bounds.limits(len(pixels.labels["test"]))

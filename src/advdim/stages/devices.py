@@ -53,6 +53,10 @@ def visible_gpus() -> list[Gpu]:
     """Return the GPUs that ``CUDA_VISIBLE_DEVICES`` leaves to this process."""
     import torch
 
+    from advdim.stages.machine import fix_cublas
+
+    # asking for the devices starts CUDA
+    fix_cublas()
     if not torch.cuda.is_available():
         return []
     found = []

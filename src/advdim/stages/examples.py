@@ -18,7 +18,7 @@ from advdim.data.pixels import Pixels, load_pixels
 from advdim.networks.build import load_network
 from advdim.results import read_record
 from advdim.stages.attack import configured_attack
-from advdim.stages.machine import float32_only
+from advdim.stages.machine import reproducible
 from advdim.sweep import Cell
 from advdim.tables import write_table
 from advdim.units import Normalisation, threshold
@@ -39,7 +39,7 @@ def write_examples(
 
     Images are in units of the pixel range. Cells that diverged or failed have no rows.
     """
-    float32_only(threads)
+    reproducible(threads)
     attack = configured_attack(config, config.attacks.examples.attack)
     files = zip(cells, network_files, pixels_files, run_files, strict=True)
     rows: list[dict[str, Any]] = []

@@ -10,7 +10,7 @@ from advdim.data.batches import Batches
 from advdim.data.pixels import load_pixels
 from advdim.measures_at_initialisation import fill_batch_norm, mean_statistics
 from advdim.networks.build import Shape, build
-from advdim.stages.machine import float32_only
+from advdim.stages.machine import reproducible
 from advdim.streams import stream
 from advdim.tables import write_table
 
@@ -26,7 +26,7 @@ def measure_at_initialisation(
     threads: int = 1,
 ) -> None:
     """Write the rows of one (experiment, network): a value per size, seed and statistic."""
-    float32_only(threads)
+    reproducible(threads)
     rows = (
         row for file in pixels_files for row in _rows(config, experiment, network, file, device)
     )

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from advdim.memory import keep_freed_memory
 
+# The workspace with which cuBLAS adds in a fixed order; it is read when CUDA starts.
+CUBLAS_WORKSPACE = ":4096:8"
 
-def float32_only(threads: int) -> None:
-    """Fix the thread count and rule out TF32, so that a cell's numbers can be had again.
 
+def reproducible(threads: int) -> None:
+    """Fix threads and the order of sums and rule out TF32, so that numbers can be had again.
+
+    What has no fixed order on a GPU (of a network or a library that is not ours) warns and goes on.
     The process also keeps its freed memory, which changes its speed alone.
     """
+    fix_cublas()
     keep_freed_memory()
     torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # nothing here reads memory that it has not written
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+
+
+def fix_cublas() -> None:
+    """Have cuBLAS add in a fixed order, unless the user has set how; before CUDA starts."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)

@@ -23,7 +23,7 @@ from advdim.measures import SampleMeasures
 from advdim.networks.build import Shape, build, save_network
 from advdim.networks.trial import refuse_probabilities
 from advdim.provenance import hardware
-from advdim.stages.machine import float32_only
+from advdim.stages.machine import reproducible
 from advdim.streams import stream
 from advdim.sweep import Cell, digest, training_settings
 from advdim.tables import write_table
@@ -54,7 +54,7 @@ def train_cell(
     that raises leaves its rows so far. ``stop_requested`` is called between any two batches; raises
     ``training.loop.Interrupted``, with a checkpoint written, where it says so.
     """
-    float32_only(threads)
+    reproducible(threads)
     clear_unfinished(checkpoints)
     pixels = load_pixels(pixels_file)
     settings = config.training_of(cell.dataset, cell.network)
@@ -99,7 +99,7 @@ def train_cell(
         "attack_threshold": threshold,
         "epochs": trainer.state.epoch,
         "seconds": outcome.seconds,
-        "precision": trainer.precision,
+        "precision": trainer.arithmetic.precision,
         "settings": json.loads(training_settings(config, cell)),
     }
 

@@ -16,7 +16,6 @@ log = logging.getLogger(__name__)
 PROGRESS = (
     "epoch",
     "batch",
-    "objective_sum",
     "images_seen",
     "best_accuracy",
     "rows",
@@ -28,17 +27,18 @@ PROGRESS = (
 class TrainingState:
     """All that training carries from one batch to the next.
 
-    Random streams are named by cell, purpose and epoch; only the training attack's has a state
-    worth keeping within an epoch, as replaying its draws would mean attacking again.
+    Random streams are named by cell, purpose and epoch; only ``attack``, the training attack's,
+    has a state worth keeping within an epoch, as replaying its draws would mean attacking again.
+    ``objective_sum`` stays on the device, in float64: a step waits for nothing.
     """
 
     network: nn.Module
     optimiser: torch.optim.SGD
+    attack: torch.Generator
+    objective_sum: torch.Tensor
     epoch: int = 0
     batch: int = 0
-    objective_sum: float = 0.0
     images_seen: int = 0
-    attack_stream: torch.Tensor | None = None
     best_accuracy: float = -1.0
     best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -64,8 +64,7 @@ def save_checkpoint(path: Path, state: TrainingState) -> None:
         momentum = state.optimiser.state[parameter].get("momentum_buffer")
         if momentum is not None:
             tensors[f"momentum.{name}"] = momentum
-    if state.attack_stream is not None:
-        tensors["attack_stream"] = state.attack_stream
+    tensors |= {"objective_sum": state.objective_sum, "attack": state.attack.get_state()}
     progress = {name: getattr(state, name) for name in PROGRESS}
     try:
         write_tensors(path, tensors, progress)
@@ -94,7 +93,8 @@ def resume(path: Path, state: TrainingState) -> bool:
         # The buffer takes the parameter's memory layout, as it would have had without a stop.
         buffer = torch.empty_like(parameters[name]).copy_(momentum)
         state.optimiser.state[parameters[name]]["momentum_buffer"] = buffer
-    state.attack_stream = tensors.get("attack_stream")
+    state.objective_sum.copy_(tensors["objective_sum"])
+    state.attack.set_state(tensors["attack"])
     for name in PROGRESS:
         setattr(state, name, progress[name])
     return True

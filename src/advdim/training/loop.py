@@ -20,8 +20,8 @@ from advdim.config.training import Training
 from advdim.data.batches import Batches
 from advdim.data.pixels import SPLITS, Pixels
 from advdim.measures import SampleMeasures, accuracy, measure
-from advdim.networks.low_precision import CRAFTING, has_bfloat16
-from advdim.streams import stream
+from advdim.networks.precision import arithmetic
+from advdim.streams import stream, stream_seed
 from advdim.training.checkpoint import TrainingState, resume, save_checkpoint
 from advdim.training.regularisers import Objective
 
@@ -32,11 +32,6 @@ T = TypeVar("T")
 
 class Interrupted(Exception):
     """Training was asked to stop; the checkpoint holds all that was done."""
-
-
-def precision_used(settings: Training, device: torch.device | str) -> str:
-    """Return the precision set, or float32 where the device has no bfloat16."""
-    return settings.precision if has_bfloat16(device) else "float32"
 
 
 @dataclass(frozen=True)
@@ -75,8 +70,7 @@ class Trainer:
         of its batch norms, as pre-trained ones do.
         """
         self.network = network.to(device)
-        self.precision = precision_used(settings, device)
-        self.crafting = CRAFTING[self.precision](network)
+        self.arithmetic = arithmetic(settings.precision, self.network, device)
         self.batches = {split: Batches(pixels, split, device) for split in SPLITS}
         self.objective = objective
         self.epsilon = epsilon
@@ -94,7 +88,12 @@ class Trainer:
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
         )
-        self.state = TrainingState(self.network, optimiser)
+        self.state = TrainingState(
+            self.network,
+            optimiser,
+            attack=torch.Generator(self.device),
+            objective_sum=torch.zeros((), dtype=torch.float64, device=self.device),
+        )
         self.samples: dict[str, SampleMeasures] = {}
         self._checkpoint: Path | None = None
         self._started = self._saved = time.monotonic()
@@ -151,30 +150,38 @@ class Trainer:
         for group in state.optimiser.param_groups:
             group["lr"] = self.learning_rate(epoch)
         order = stream(*self.owner, "batch order and augmentation", epoch)
-        attack = stream(*self.owner, "training attack", epoch, device=self.device)
-        if state.attack_stream is not None:
-            attack.set_state(state.attack_stream)
+        if state.batch == 0:
+            state.attack.manual_seed(stream_seed(*self.owner, "training attack", epoch))
         batches = self.batches["train"].shuffled(settings.batch_size, self.augmentation, order)
         self.network.train()
         for inputs, labels in self._interruptible(itertools.islice(batches, state.batch, None)):
-            objective = self.objective(
-                self.network, inputs, labels, self.epsilon, random=attack, crafting=self.crafting
-            )
             state.optimiser.zero_grad(set_to_none=True)
-            objective.backward()
+            with self.arithmetic.step():
+                objective = self._objective(inputs, labels)
+                objective.backward()
             state.optimiser.step()
-            state.objective_sum += float(objective.detach()) * len(labels)
+            # stays on the device: reading it here would wait for the step to end
+            state.objective_sum += objective.detach().double() * len(labels)
             state.images_seen += len(labels)
             state.batch += 1
-            state.attack_stream = attack.get_state()
             if time.monotonic() - self._saved >= self.checkpoint_seconds:
                 self._save()
-        return state.objective_sum / state.images_seen
+        return float(state.objective_sum) / state.images_seen
+
+    def _objective(self, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return self.objective(
+            self.network,
+            inputs,
+            labels,
+            self.epsilon,
+            random=self.state.attack,
+            crafting=self.arithmetic.crafting,
+        )
 
     def _begin_epoch(self, epoch: int) -> None:
         state = self.state
-        state.epoch, state.batch, state.attack_stream = epoch, 0, None
-        state.objective_sum, state.images_seen = 0.0, 0
+        state.epoch, state.batch, state.images_seen = epoch, 0, 0
+        state.objective_sum.zero_()
 
     def _validate(self, epoch: int, loss: float) -> float:
         batches = self.batches["validation"].ordered(self.settings.measurement.batch_size)

@@ -1,0 +1,114 @@
+"""What training attacks lose by rounding: damage, evaluated in float32, over that of float32's.
+
+Small networks are trained on a dataset of a configuration at each size. PGD is then crafted as
+training does (7 steps, a random start, batch norm in training mode) with convolutions that round as
+each precision does (``rounding.py``), on any processor. The damage of what they craft is the mean
+increase of the float32 loss. Writes JSON to standard output, a table to standard error:
+
+    python benchmarks/precision_damage.py CONFIG --dataset cifar10 --network maxpool8 \
+        --sizes 32 64 128 --images 64
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import yaml
+from rounding import TWINS, forget
+from torch import nn
+
+from advdim.config import Config, load
+from advdim.data.batches import first_inputs
+from advdim.data.prepare import prepare
+from advdim.networks.build import Shape, build
+from advdim.perturbations import per_sample_loss, pgd_linf
+from advdim.stages.machine import reproducible
+from advdim.streams import stream
+from advdim.training.loop import Trainer
+from advdim.training.regularisers import objective
+
+STEPS = 7
+RELATIVE_STEP = 1 / (0.75 * STEPS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--network", required=True)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 128])
+    parser.add_argument("--strengths", type=float, nargs="+", default=[1e-5, 1e-4, 1e-3, 1e-2])
+    parser.add_argument("--precisions", nargs="+", choices=TWINS, default=list(TWINS)[1:])
+    parser.add_argument("--images", type=int, default=64)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--trained-at", type=float, default=0.0, help="strength of PGD training")
+    settings = parser.parse_args()
+    reproducible(1)
+    config = load(yaml.safe_load(settings.config.read_text()))
+    rows = [row for size in settings.sizes for row in at_size(settings, config, size)]
+    print(json.dumps(rows, indent=2))
+    keys = ["size", "strength"]
+    table = pd.DataFrame(rows).pivot_table("of_float32", index=keys, columns="precision")
+    print(table[settings.precisions].round(4).to_string(), file=sys.stderr)
+
+
+def at_size(settings: argparse.Namespace, config: Config, size: int) -> Iterator[dict[str, Any]]:
+    """Train one network; yield a row per strength and precision."""
+    training = config.training_of(settings.dataset, settings.network)
+    pixels, _ = prepare(config.datasets[settings.dataset], settings.dataset, size)
+    shape, owner = Shape(pixels.channels, size, len(pixels.class_names)), ("precision", size)
+    network = build(config.networks[settings.network], shape, stream(*owner))
+    assert isinstance(network, nn.Sequential)
+    method = "pgd_linf" if settings.trained_at else "none"
+    function = objective(method, getattr(config.methods, method).model_dump())
+    augmentation = config.datasets[settings.dataset].augmentation
+    trainer = Trainer(network, pixels, function, settings.trained_at, training, augmentation, owner)
+    trainer._fill_batch_norm_statistics()
+    for epoch in range(training.epochs):
+        trainer._train_epoch(epoch)
+        trainer._begin_epoch(epoch + 1)
+    inputs, labels = first_inputs(pixels, settings.images, "cpu")
+    batches = list(
+        zip(inputs.split(settings.batch_size), labels.split(settings.batch_size), strict=True)
+    )
+    for strength in settings.strengths:
+        full = damage(network, "float32", batches, strength)
+        for precision in settings.precisions:
+            share = damage(network, precision, batches, strength) / full
+            names = {"size": size, "strength": strength, "precision": precision}
+            yield {**names, "damage_of_float32": full, "of_float32": share}
+        print(f"{size} px, strength {strength:g}: done", file=sys.stderr, flush=True)
+
+
+def damage(
+    network: nn.Sequential,
+    precision: str,
+    batches: list[tuple[torch.Tensor, torch.Tensor]],
+    strength: float,
+) -> float:
+    """Return the mean increase of the float32 loss under PGD crafted at a precision."""
+    twin, random, increases = TWINS[precision](network.train()), stream("start"), []
+    for inputs, labels in batches:
+        forget(twin)
+        delta = pgd_linf(
+            twin, inputs, labels, strength,
+            steps=STEPS, relative_step=RELATIVE_STEP, random=random,
+        )  # fmt: skip
+        # in float64, as a weak attack's increase is near float32's own rounding
+        network.double()
+        with torch.no_grad():
+            moved = per_sample_loss(network, inputs.double() + delta.double(), labels)
+            increases.append(moved - per_sample_loss(network, inputs.double(), labels))
+        network.float()
+    return float(torch.cat(increases).mean())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Arithmetic other than float32: where it is used, where it is not, and what it keeps."""
+
+import copy
+import math
+
+import pytest
+import torch
+from benchmarks.rounding import TF32_BITS, TWINS, nearest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.training.test_equivalence import POOLED, SIZE, STRIDED, batch, difference, networks
+
+from advdim.networks import precision
+from advdim.networks.low_precision import AnchoredConvolution, anchored
+from advdim.networks.precision import CRAFTING, arithmetic, precision_used
+from advdim.perturbations import loss_gradient, one_step
+
+
+def flags():
+    return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+
+def gradients(twin, *inputs):
+    """The gradients at each inputs in turn, as an attack asks for them."""
+    targets = batch()[1]
+    return [loss_gradient(twin, value, targets)[1] for value in inputs]
+
+
+def copied_pixels(noise):
+    inputs = batch(torch.float32)[0][:, :, ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3)
+    return [
+        inputs + noise * torch.randn(inputs.shape, generator=torch.Generator().manual_seed(seed))
+        for seed in (2, 3)
+    ]
+
+
+@pytest.mark.parametrize("noise", [1e-5, 1e-4, 1e-3, 1e-2])
+@pytest.mark.parametrize("architecture", [POOLED, STRIDED], ids=["pooled", "strided"])
+def test_anchored_passes_keep_nearly_equal_pixels_apart(architecture, noise):
+    network, _ = networks(architecture)
+    inputs = copied_pixels(noise)
+    _, judge = gradients(copy.deepcopy(network).double(), *(i.double() for i in inputs))
+
+    def effect(twin):
+        """What a step by a twin's second gradient does at first order, over the best step's."""
+        _, gradient = gradients(twin, *inputs)
+        return float((judge * one_step(gradient, 1.0, math.inf)).sum() / judge.abs().sum())
+
+    assert effect(anchored(network)) > effect(network) - 0.003
+    if architecture is POOLED:
+        # rounding the inputs themselves, even as sums of two numbers, makes them equal
+        assert effect(CRAFTING["bfloat16"](network)) < effect(network) - 0.1
+        if noise == 1e-5:
+            twin = TWINS["sums of two bfloat16"](network)
+            assert effect(twin) < effect(network) - 0.03
+
+
+def test_anchored_passes_end_with_their_batch():
+    network, _ = networks(STRIDED)
+    one, other = copied_pixels(0.5)
+    twin = anchored(network)
+    (fresh,) = gradients(twin, one)
+    gradients(twin, other)
+    twin.forget()
+    assert torch.equal(gradients(twin, one)[0], fresh)
+    # the same images behind other ones are rounded
+    twin.forget()
+    assert not torch.equal(gradients(twin, other, one)[1], fresh)
+    # images of another number are no continuation
+    assert gradients_of_some(twin, one[:7]).shape == (7, 3, SIZE, SIZE)
+
+
+def gradients_of_some(twin, inputs):
+    return loss_gradient(twin, inputs, batch()[1][: len(inputs)])[1]
+
+
+def test_the_benchmarks_rounding_is_that_of_bfloat16():
+    """The twins by bits against those that PyTorch computes in bfloat16."""
+    network, _ = networks(STRIDED)
+    inputs = copied_pixels(0.01)
+    (_, full) = gradients(network, *inputs)
+    for name in ("mixed", "anchored", "bfloat16"):
+        # batch norm's running statistics play no part in training mode
+        (_, by_bits), (_, by_type) = (
+            gradients(twins[name](network), *inputs) for twins in (TWINS, CRAFTING)
+        )
+        error = difference([by_type], [full])
+        assert difference([by_bits], [by_type]) < error, name
+        assert error > 1e-3
+
+
+@given(st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False))
+def test_rounding_is_to_the_nearest(value):
+    exact = torch.tensor([value])
+    assert torch.equal(nearest(exact, 7), exact.bfloat16().float())
+    rounded = nearest(exact, TF32_BITS)
+    spacing = 2.0 ** (math.floor(math.log2(abs(value))) - TF32_BITS) if value else 0.0
+    assert abs(float(rounded.double() - exact.double())) <= max(spacing / 2, 1e-38)
+
+
+def test_a_processor_stays_with_float32(monkeypatch):
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
+    assert precision_used("auto", "cpu") == precision_used("tf32", "cpu") == "float32"
+    assert precision_used("mixed", "cpu") == "mixed"
+    assert precision_used("auto", "cuda:0") == "anchored"
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: False)
+    assert {precision_used(name, "cuda:0") for name in ("auto", "mixed", "bfloat16")} == {"float32"}
+
+
+def test_tf32_is_on_in_steps_alone_and_not_in_the_first_layer(cell, monkeypatch):
+    monkeypatch.setattr(precision, "has_tf32", lambda device: True)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    trainer = cell("pgd_linf", precision="tf32")
+    assert trainer.arithmetic.precision == "tf32"
+    seen = {True: set(), False: set()}
+    first, *others = (m for m in trainer.network if isinstance(m, torch.nn.Conv2d))
+    for layer in (first, *others, trainer.network[-1]):
+        conv = layer.forward
+        layer.forward = lambda maps, conv=conv, layer=layer: (
+            seen[layer is first].add((trainer.network.training, flags())),
+            conv(maps),
+        )[1]
+    trainer.train()
+    assert seen[True] == {(True, (False, False)), (False, (False, False))}
+    # in training mode twice: the pass that fills batch norm's statistics is no step
+    assert seen[False] == {
+        (True, (False, False)), (True, (True, True)), (False, (False, False))
+    }  # fmt: skip
+    assert flags() == (False, False)
+
+
+def test_a_step_that_fails_leaves_no_tf32_behind():
+    class Fails(torch.nn.Conv2d):
+        def forward(self, maps):
+            raise RuntimeError
+
+    network = torch.nn.Sequential(Fails(1, 1, 1))
+    precision._keep_first_layer_exact(network)
+    subject = precision.Arithmetic("tf32", network)
+    with pytest.raises(RuntimeError), subject.step():
+        network(torch.zeros(1, 1, 1, 1))
+    assert flags() == (False, False)
+
+
+@pytest.mark.parametrize("name", ["anchored", "mixed", "bfloat16"])
+def test_cells_train_with_their_attacks_at_every_precision(cell, monkeypatch, name):
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
+    full, other = cell("pgd_linf", precision="float32"), cell("pgd_linf", precision=name)
+    firsts = []
+    for layer in other.arithmetic.crafting:
+        if isinstance(layer, AnchoredConvolution):
+            layer.first.register_forward_hook(lambda *_: firsts.append(1))
+    rows, other_rows = full.train().rows, other.train().rows
+    assert other.arithmetic.precision == name
+    assert other_rows[-1]["loss"] == pytest.approx(rows[-1]["loss"], rel=0.05)
+    # four batches in each of two epochs, four convolutions
+    assert len(firsts) == (32 if name == "anchored" else 0)
+
+
+def test_networks_that_are_no_sequence_are_anchored_as_they_are():
+    network = torch.nn.Linear(2, 3)
+    subject = arithmetic("anchored", network, "cpu")
+    with subject.step():
+        assert anchored(network) is network
