@@ -13,9 +13,9 @@ from tests.workflow.conftest import ROOT
 RESULT_STAGES = ("pixels", "train", "attack", "bounds", "initialisation")
 MODULES = {stage: [f"advdim.stages.{stage}"] for stage in RESULT_STAGES} | {
     "autoattack": ["advdim.stages.attack", "advdim.attacks.autoattack"],
-    "table_cells": ["advdim.stages.table_cells"],
-    "table_bounds": ["advdim.stages.table_bounds"],
-    "claims": ["advdim.stages.claims"],
+    "table_cells": ["advdim.stages.tables.cells"],
+    "table_bounds": ["advdim.stages.tables.bounds"],
+    "claims": ["advdim.stages.tables.claims"],
     "report": ["advdim.stages.report"],
     "dimension": ["advdim.stages.figure", "advdim.figures.dimension"],
     "pooling": ["advdim.stages.figure", "advdim.figures.pooling"],

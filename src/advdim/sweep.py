@@ -226,12 +226,13 @@ def table_settings(config: Config, table: str) -> str:
             config.attacks.examples.canonical(),
             attack_settings(config, "", config.attacks.examples.attack),
         ],
+        "bounds": config.bounds.largest_fgsm,
         "claims": figures,
         # Not how the jobs were made, which changes no result.
         "report": config.canonical(exclude={"hang_minutes", "multiply_adds_per_second"}),
         "complete": config.canonical(),
     }
-    return digest(str(settings[table]))
+    return digest(str(settings.get(table)))
 
 
 def digest(text: str) -> str:

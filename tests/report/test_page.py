@@ -12,8 +12,8 @@ from advdim.config import load
 from advdim.figures.captions import CAPTIONS
 from advdim.flags import SENTENCES
 from advdim.report.page import READ, SECTIONS, report_page
-from advdim.stages.claims import judge_claims
 from advdim.stages.report import write_report
+from advdim.stages.tables import make_table
 from advdim.tables import TABLES, read_table, write_table
 
 from .pages import Page, all_with_class, text_of
@@ -46,7 +46,7 @@ def made(raw_config, tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(PIXEL)
     tables = tmp_path / "tables"
-    judge_claims(config, {}, tables / "claims.parquet")
+    make_table(config, "claims", {}, tables / "claims.parquet")
     write_table(tables / "cells.parquet", "cells", [cell_row(0), cell_row(1)])
     write_report(config, sorted(tables.iterdir()), tmp_path / "report.html")
     return config, Page((tmp_path / "report.html").read_text()), tables
@@ -132,7 +132,7 @@ def test_a_figure_that_no_page_can_show_is_named(raw_config, tmp_path):
     raw_config["results"] = str(tmp_path)
     raw_config["figures"] = {"formats": ["pdf"]}
     config = load(raw_config)
-    judge_claims(config, {}, tmp_path / "claims.parquet")
+    make_table(config, "claims", {}, tmp_path / "claims.parquet")
     write_report(config, [tmp_path / "claims.parquet"], tmp_path / "report.html")
     page = Page(Path(tmp_path / "report.html").read_text())
     assert not page.all("img")

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -54,13 +55,17 @@ class Workflow:
         )
 
     def counts(self, *arguments: str, project: Path = ROOT) -> dict[str, int]:
-        """Return how many jobs of each rule a run would start, from the dry run.
+        """Return how many jobs of each rule a run would start, from the dry run; tables by name.
 
         The last two are left out, which go along with anything.
         """
-        done = self.run("-n", "--quiet", "rules", *arguments, project=project)
-        rows = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, flags=re.MULTILINE)
-        return {rule: int(n) for rule, n in rows if rule not in {"total", "all", "complete"}}
+        done = self.run("-n", "--quiet", "host", *arguments, project=project)
+        said = done.stdout + done.stderr
+        rules = re.findall(r"^ *(?:local)?rule (\w+):$", said, flags=re.MULTILINE)
+        tables = re.findall(r"^ *output: .*tables/(\w+)\.parquet", said, flags=re.MULTILINE)
+        names = [rule for rule in rules if rule not in {"table", "examples"}]
+        names += [f"table {name}" for name in tables]
+        return {rule: n for rule, n in Counter(names).items() if rule not in {"all", "complete"}}
 
     def logs(self, stage: str = "train") -> dict[str, str]:
         """Return the text of every log of a stage by the result's name."""

@@ -96,7 +96,7 @@ def test_parts_may_be_selected(workflow):
     assert workflow.counts("--until", "train") == {"train": 2}
     omitted = workflow.counts("--omit-from", "attack")
     assert omitted["train"] == omitted["bounds"] == 2
-    assert not {"attack", "report_page", "table_attack_summaries"} & set(omitted)
+    assert not {"attack", "report_page", "table attack_summaries"} & set(omitted)
     target = RECORD.replace("epsilon=0.01", "epsilon=0.1")
     assert workflow.counts("--", target) == {"train": 1}
 
@@ -136,7 +136,7 @@ def test_a_source_that_was_touched_starts_nothing_one_that_changed_all(raw_confi
     (tmp_path / "train.parquet").touch()
     assert workflow.counts() == {}
     write_images(tmp_path / "train.parquet", 13)
-    assert {"pixels", "train", "table_cells"} <= set(workflow.counts())
+    assert {"pixels", "train", "table cells"} <= set(workflow.counts())
     workflow.run("--cores", "2")
     (record,) = (read_record(path) for path in workflow.results.rglob("run.json"))
     assert record["revision"] == 0
@@ -199,4 +199,4 @@ def test_what_is_finished_is_drawn_without_images_networks_or_training(finished,
     for folder in (workflow.results / "cells").rglob("attacks"):
         shutil.rmtree(folder)
     again = workflow.counts(*finish, "--forceall")
-    assert {"table_attack_summaries", "table_ladder", "attack", "train"} & set(again) == set()
+    assert {"table attack_summaries", "table ladder", "attack", "train"} & set(again) == set()

@@ -7,7 +7,6 @@ from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
-from advdim.claims import READ_TABLES
 from advdim.code_digest import code_digest
 from advdim.command_line import same_options
 from advdim.config import ConfigError, load
@@ -27,6 +26,7 @@ from advdim.results import (
     revision,
 )
 from advdim.run import Run
+from advdim.stages.tables import RECIPES
 from advdim.sweep import example_cells, table_settings
 
 share_package()

@@ -22,7 +22,7 @@ def all_of(stage):
 def all_files(wildcards):
     """What is made again when it is deleted; pixels are only where something needs them."""
     if CONFIG.only_finished:
-        return [*map(table, tables()), table("claims"), *figure_files()]
+        return [*map(table, tables()), *figure_files()]
     stages = [stage for stage in FILES if stage != "pixels"]
     results = [result for stage in stages for result in all_of(stage)]
     return [str(path) for result in results for path in result.files(CONFIG).values()]
@@ -45,14 +45,12 @@ def table(name):
 @cache
 def tables():
     """The names of the tables that the sweep makes."""
-    made = {
-        "train": ["cells", "epochs", "samples"],
-        "attack": ["attacks", "attack_summaries", "ladder"],
-        "bounds": ["bounds", "bound_summaries", "sandwich"],
-        "initialisation": ["initialisation"],
-    }
-    names = [name for stage, names in made.items() if all_of(stage) for name in names]
-    return names + (["examples"] if shows_examples() else [])
+    names = ["examples"] if shows_examples() else []
+    for name, recipe in RECIPES.items():
+        sources = [*map(all_of, recipe.results), *(t in names for t in recipe.tables)]
+        if sources[0] or name == "claims":
+            names.append(name)
+    return names
 
 
 def shows_examples():
@@ -83,14 +81,14 @@ def fresh_inputs(wildcards):
     return all_inputs(result.parents(CONFIG), "pixels")
 
 
-def sandwich_inputs(wildcards):
-    bounds, cells = all_of("bounds"), {result.cell for result in all_of("bounds")}
-    attacks = [result for result in all_of("attack") if result.cell in cells]
-    found = all_inputs(attacks, "attacks")
-    records = {"attack_records": found["records"], "attacks": found["attacks"]}
-    return {**all_inputs(bounds, "bounds"), **records}
-
-
-def claim_tables():
-    """Those tables of the sweep that claims are judged on."""
-    return [name for name in READ_TABLES if name in tables()]
+def table_inputs(wildcards):
+    """What a table is made from; of later stages, what belongs to the first one's cells."""
+    recipe = RECIPES[wildcards.table]
+    inputs = {name: [table(name)] for name in recipe.tables if name in tables()}
+    first, *later = recipe.results or [None]
+    for stage, name in recipe.results.items():
+        cells = {result.cell for result in all_of(first)} if later else ()
+        results = [r for r in all_of(stage) if stage == first or r.cell in cells]
+        found = all_inputs(results, name)
+        inputs |= {f"{stage}_records": found["records"], stage: found[name]}
+    return inputs

@@ -3,7 +3,7 @@
 
 rule report_page:
     input:
-        tables=lambda wildcards: map(table, [*tables(), "claims"]),
+        tables=lambda wildcards: map(table, tables()),
         figures=figure_files(),
     output:
         report(

@@ -1,8 +1,7 @@
-"""The stage that judges the papers' claims on the tables of the sweep."""
+"""The table of claims: the papers' sentences, judged on the other tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -11,21 +10,22 @@ from advdim.claims import READ_TABLES
 from advdim.claims.base import claim_rows
 from advdim.claims.registry import CLAIMS
 from advdim.config import Config
+from advdim.stages.tables import Inputs
 from advdim.tables import TABLES, read_table, write_table
 
 
-def judge_claims(config: Config, table_files: Mapping[str, str | Path], output: str | Path) -> None:
+def judge_claims(config: Config, inputs: Inputs, table: str, output: str | Path) -> None:
     """Write the table ``claims``.
 
     Tables that the sweep does not make count as empty: their claims are undecided.
     """
     tables = {
-        name: read_table(table_files[name]) if name in table_files else _empty(name)
+        name: read_table(inputs[name][0]) if name in inputs else _empty(name)
         for name in READ_TABLES
     }
     figures = {name: settings.figures for name, settings in config.experiments.items()}
     figures |= {name: settings.figures for name, settings in config.initialisation.items()}
-    write_table(output, "claims", claim_rows(CLAIMS, tables, figures))
+    write_table(output, table, claim_rows(CLAIMS, tables, figures))
 
 
 def _empty(table: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The stage that gathers the records and epochs of all cells into the table ``cells``."""
+"""The table of trained networks, from their records and epochs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,15 @@ from typing import Any
 
 from advdim.config import Config
 from advdim.results import all_results, is_older, read_record
+from advdim.stages.tables import Inputs
 from advdim.sweep import experiments_by_cell
 from advdim.tables import read_table, write_table
 from advdim.tables.cells import RUN_COLUMNS, summarise
 
 
-def gather_cells(
-    config: Config,
-    run_files: Sequence[str | Path],
-    epoch_files: Sequence[str | Path],
-    output: str | Path,
-) -> None:
+def gather_cells(config: Config, inputs: Inputs, table: str, output: str | Path) -> None:
     """Write the table ``cells``: one row per cell, the files being in the order of the sweep."""
-    write_table(output, "cells", _cell_rows(config, run_files, epoch_files))
+    write_table(output, table, _cell_rows(config, inputs["train_records"], inputs["train"]))
 
 
 def _cell_rows(
