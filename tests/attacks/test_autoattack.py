@@ -129,13 +129,13 @@ def test_autoattack_leaves_decided_samples_alone(
         for threshold in thresholds
     ]
     attacked: list[tuple[float, int]] = []
-    original = AutoAttack.perturb
+    original = AutoAttack.attack
 
-    def spy(self: AutoAttack, batch: Batch, epsilon: float) -> Tensor:
-        attacked.append((epsilon, len(batch.inputs)))
-        return original(self, batch, epsilon)
+    def spy(self: AutoAttack, batch: Batch, threshold: float) -> tuple[Tensor, list[str]]:
+        attacked.append((threshold, len(batch.inputs)))
+        return original(self, batch, threshold)
 
-    monkeypatch.setattr(AutoAttack, "perturb", spy)
+    monkeypatch.setattr(AutoAttack, "attack", spy)
     rows = evaluate_attack(network, *images, attack, thresholds[0], thresholds[1:])
     count = dict(attacked)
     assert count[0.4] == len(images[0])

@@ -32,6 +32,7 @@ COLUMNS = {
     "adversarial_losses",
     "label_attack_predictions",
     "ascended",
+    "flags",
 }
 
 
