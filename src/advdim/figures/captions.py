@@ -132,10 +132,10 @@ CAPTIONS: dict[str, str] = {
         "adversarial perturbation (below the diagonal). The sound bounds stay on their side."
     ),
     "certified_accuracy": (
-        "Beyond the papers (the sound bounds after NIPS 2017): the share of images that are right "
-        "and stay so whatever the perturbation within the threshold, below; that are right and "
-        "stay so under every attack, above. The accuracy under the best possible attack lies in "
-        "the band."
+        "Beyond the papers (NIPS 2017, Section 5, with sound bounds): the share of images that are "
+        "right and stay so whatever the perturbation within the threshold, below; that are right "
+        "and stay so under every attack, above. The accuracy under the best possible attack lies "
+        "in the band."
     ),
     "certified_dimension": (
         "Beyond the papers (ICML 2019, Eq. 3, and the sound bounds after NIPS 2017): a radius that "
