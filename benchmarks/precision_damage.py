@@ -69,7 +69,9 @@ def at_size(settings: argparse.Namespace, config: Config, size: int) -> Iterator
     method = "pgd_linf" if settings.trained_at else "none"
     function = objective(method, getattr(config.methods, method).model_dump())
     augmentation = config.datasets[settings.dataset].augmentation
-    trainer = Trainer(network, pixels, function, settings.trained_at, training, augmentation, owner)
+    trainer = Trainer(
+        network, pixels, function, settings.trained_at, 0.0, training, augmentation, owner
+    )
     trainer._fill_batch_norm_statistics()
     for epoch in range(training.epochs):
         trainer._train_epoch(epoch)

@@ -1,6 +1,7 @@
 """What a training step may not do: wait for the device, or add in an order of chance."""
 
 import contextlib
+import itertools
 import os
 
 import pytest
@@ -146,7 +147,7 @@ def test_no_step_copies_from_or_to_the_host(cell, method):
     batches = iter(trainer.batches["train"].shuffled(16, trainer.augmentation, torch.Generator()))
     first = next(batches)
     activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
-    trainer.batches["train"].shuffled = lambda *_: iter([first, *batches])
+    trainer.batches["train"].shuffled = lambda *_: itertools.chain([first], batches)
     with torch.profiler.profile(activities=activities) as profile:
         torch.cuda.set_sync_debug_mode("error")
         try:
