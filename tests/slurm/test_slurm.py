@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -253,3 +254,15 @@ def test_a_forced_rule_is_made_again_on_the_cluster_once(raw_config, tmp_path):
     assert next(cluster.results.rglob("run.json")).stat().st_mtime_ns > before
     assert training_logs(cluster).count("training dataset=") == 1
     assert "INFO current" not in training_logs(cluster)
+
+
+def test_the_driver_may_be_a_job_itself(raw_config, tmp_path):
+    """Where no process may stay on the login node."""
+    cluster = Workflow(tmp_path, long_cell(raw_config, epochs=10))
+    command = cluster.command("--profile", str(PROFILE), "--until", "train")
+    subprocess.run(
+        ["sbatch", "--wait", "--mem=4G", "--output=driver.txt", "--wrap", shlex.join(command["args"])],
+        cwd=command["cwd"], env=command["env"], check=True, timeout=300,
+    )  # fmt: skip
+    assert training_logs(cluster).count("training dataset=") == 1
+    assert "2 of 2 steps (100%) done" in (tmp_path / "driver.txt").read_text()
