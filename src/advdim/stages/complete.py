@@ -73,8 +73,9 @@ def _failed(config: Config, results: list[Result], command: str) -> Iterator[str
 def _outdated(config: Config, results: list[Result], command: str) -> Iterator[str]:
     if not results:
         return
+    results_are = "result is" if len(results) == 1 else "results are"
     yield (
-        f"{len(results)} are not of the present settings, code or images, and Snakemake has lost "
+        f"{len(results)} {results_are} not of the present settings, code or images, and Snakemake has lost "
         "what it knew of them (.snakemake); this command makes them again:"
     )
     yield f"  {command} -R {_records(config, results)}"
