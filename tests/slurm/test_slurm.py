@@ -260,8 +260,9 @@ def test_the_driver_may_be_a_job_itself(raw_config, tmp_path):
     """Where no process may stay on the login node."""
     cluster = Workflow(tmp_path, long_cell(raw_config, epochs=10))
     command = cluster.command("--profile", str(PROFILE), "--until", "train")
+    job = ["--mem=4G", "--output=driver.txt", "--wrap", shlex.join(command["args"])]
     subprocess.run(
-        ["sbatch", "--wait", "--mem=4G", "--output=driver.txt", "--wrap", shlex.join(command["args"])],
+        ["sbatch", "--wait", *job],
         cwd=command["cwd"], env=command["env"], check=True, timeout=300,
     )  # fmt: skip
     assert training_logs(cluster).count("training dataset=") == 1

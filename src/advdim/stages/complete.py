@@ -75,8 +75,8 @@ def _outdated(config: Config, results: list[Result], command: str) -> Iterator[s
         return
     results_are = "result is" if len(results) == 1 else "results are"
     yield (
-        f"{len(results)} {results_are} not of the present settings, code or images, and Snakemake has lost "
-        "what it knew of them (.snakemake); this command makes them again:"
+        f"{len(results)} {results_are} not of the present settings, code or images, and Snakemake "
+        "has lost what it knew of them (.snakemake); this command makes them again:"
     )
     yield f"  {command} -R {_records(config, results)}"
 
