@@ -1,9 +1,9 @@
-"""The smallest adversarials of several attacks and libraries on one trained network, and their cost.
+"""The smallest adversarials of attacks and libraries on one trained network, and their cost.
 
-Every attack is judged as the evaluation judges it: what is not adversarial beyond float32 noise does
-not count. A library that is not installed is left out; adv-lib is run where it can be imported. Its
-visdom draws plots alone, so an empty module stands in where there is none. Writes JSON to standard
-output, one line per attack to standard error:
+Every attack is judged as the evaluation judges it: what is not adversarial beyond float32 noise
+does not count. adv-lib is run where it can be imported, and left out elsewhere; visdom only draws
+its plots, so an empty module stands in where there is none. Writes JSON to standard output, one
+line per attack to standard error:
 
     python benchmarks/smallest_adversarials.py CELL/network.safetensors PIXELS.safetensors \
         [--images 500] [--slow-images 100] [--only NAME ...] [--threshold 0.01]
@@ -137,7 +137,7 @@ def of_adv_lib() -> dict[str, Attack]:
                 max_eps=0.5 if norm == "l2" else 0.05,
                 n_iter=20,
                 binary_search_steps=10,
-            ),  # fmt: skip
+            ),
         }
     return {
         f"adv-lib {name} {norm}": LibraryFunction(
