@@ -44,7 +44,7 @@ def smallest(name: str, network: nn.Module, inputs: Tensor, labels: Tensor, **st
 
 
 def test_the_distance_to_a_sphere_in_l2_and_in_linf() -> None:
-    inputs = torch.tensor([[0.3, 0.4], [0.1, 0.0], [-0.6, 0.2], [0.9, -0.9], [2.0, 1.0]])
+    inputs = torch.tensor([[0.3, 0.4], [0.1, 0.05], [-0.6, 0.2], [0.9, -0.9], [2.0, 1.0]])
     inputs = inputs.view(-1, 2, 1, 1)
     labels = torch.tensor([0, 0, 0, 1, 1])
     length = inputs.flatten(1).norm(dim=1)
