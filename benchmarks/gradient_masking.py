@@ -26,7 +26,7 @@ from advdim.stages.machine import reproducible
 STEPS = (5, 10, 20, 40)
 RESTARTS = (1, 4)
 BLACK_BOX = "boundary_l2"
-WHITE_BOX = ("deepfool_l2", "ddn_l2")
+WHITE_BOX = ("deepfool_l2", "ddn_l2", "fmn_l2")
 
 
 def vulnerability(rows: Rows) -> float:

@@ -50,10 +50,14 @@ ATTACK_STEPS = {
     "pgd_linf": 40,
     "pgd_l2": 40,
     "ddn_l2": 100,
+    "fmn_l2": 100,
+    "fmn_linf": 100,
     "autoattack_linf": 100,
     "autoattack_l2": 100,
 }
 OWN_STEPS = 40
+# Those of them that look for the smallest perturbation themselves.
+MINIMAL_ATTACKS = ("ddn_l2", "fmn_l2", "fmn_linf")
 # Members of AutoAttack that each take their steps, for its targets: measured, not counted.
 AUTOATTACK_RUNS = 12
 # Of the bounds that linearise layer by layer, per image.
@@ -146,7 +150,7 @@ def attack_passes(config: Config, cell: Cell, attack: str) -> float:
         if attack.startswith("autoattack"):
             # A query of the black-box member is a forward pass alone.
             passes = AUTOATTACK_RUNS * passes + (options.queries or 5000) / 2
-        elif attack != "ddn_l2":
+        elif attack not in MINIMAL_ATTACKS:
             passes *= 1 + len(settings.thresholds)
     return passes * min(settings.images or test, test)
 

@@ -48,6 +48,8 @@ EXACT = [
     ("deepfool_l2", 0.03),
     ("deepfool_linf", 0.03),
     ("ddn_l2", 0.06),
+    ("fmn_l2", 0.002),
+    ("fmn_linf", 0.002),
 ]
 
 
@@ -64,7 +66,7 @@ def test_two_class_linear_minimum_is_margin_over_dual_norm(
     assert (found <= exact * (1 + excess) + 2e-4).all()
 
 
-@pytest.mark.parametrize("name", ["deepfool_l2", "deepfool_linf"])
+@pytest.mark.parametrize("name", ["deepfool_l2", "deepfool_linf", "fmn_l2", "fmn_linf"])
 def test_multi_class_linear_minimum_is_the_least_over_classes(
     linear: nn.Module, images: Images, name: str
 ) -> None:

@@ -23,6 +23,8 @@ MODULES = {
     "deepfool_l2": "advdim.attacks.foolbox_suite",
     "deepfool_linf": "advdim.attacks.foolbox_suite",
     "ddn_l2": "advdim.attacks.foolbox_suite",
+    "fmn_l2": "advdim.attacks.fast_minimum_norm",
+    "fmn_linf": "advdim.attacks.fast_minimum_norm",
     "boundary_l2": "advdim.attacks.foolbox_suite",
     "autoattack_linf": "advdim.attacks.autoattack",
     "autoattack_l2": "advdim.attacks.autoattack",

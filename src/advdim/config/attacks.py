@@ -31,6 +31,8 @@ AttackName = Literal[
     "deepfool_l2",
     "deepfool_linf",
     "ddn_l2",
+    "fmn_l2",
+    "fmn_linf",
     "boundary_l2",
     "autoattack_linf",
     "autoattack_l2",
@@ -88,6 +90,8 @@ class AttackOptions(Settings):
     deepfool_l2: StepOptions = StepOptions()
     deepfool_linf: StepOptions = StepOptions()
     ddn_l2: StepOptions = StepOptions()
+    fmn_l2: StepOptions = StepOptions()
+    fmn_linf: StepOptions = StepOptions()
     boundary_l2: StepOptions = StepOptions()
     autoattack_linf: AutoAttackOptions = AutoAttackOptions()
     autoattack_l2: AutoAttackOptions = AutoAttackOptions()

@@ -106,19 +106,21 @@ ATTACK_COLOURS: Looks[Any] = Looks(
         "iterative_linf": _PALETTE[9],
         "pgd_linf": _PALETTE[2],
         "deepfool_linf": _PALETTE[1],
+        "fmn_linf": _PALETTE[6],
         "autoattack_linf": _PALETTE[8],
         "gradient_l2": _PALETTE[0],
         "iterative_l2": _PALETTE[9],
         "pgd_l2": _PALETTE[2],
         "deepfool_l2": _PALETTE[1],
         "ddn_l2": _PALETTE[4],
+        "fmn_l2": _PALETTE[6],
         "boundary_l2": _PALETTE[5],
         "autoattack_l2": _PALETTE[8],
     },
     _spare_colour,
 )
 ATTACK_MARKERS: Looks[str] = Looks(
-    dict(zip(ATTACK_COLOURS, "ovDPXovDPs^X", strict=True)), _spare_marker
+    dict(zip(ATTACK_COLOURS, "ovDPhXovDPsh^X", strict=True)), _spare_marker
 )
 ATTACK_LABELS: Looks[str] = Looks(
     {
@@ -131,7 +133,9 @@ ATTACK_LABELS: Looks[str] = Looks(
         "deepfool_linf": r"DeepFool, $\ell_\infty$",
         "deepfool_l2": r"DeepFool, $\ell_2$",
         "ddn_l2": r"DDN, $\ell_2$",
+        "fmn_l2": r"FMN, $\ell_2$",
         "boundary_l2": r"Boundary, $\ell_2$",
+        "fmn_linf": r"FMN, $\ell_\infty$",
         "autoattack_linf": r"AutoAttack, $\ell_\infty$",
         "autoattack_l2": r"AutoAttack, $\ell_2$",
     },
