@@ -32,10 +32,11 @@ def test_files_that_a_page_names_are_there(page):
 
 
 def test_pages_that_the_code_cites_are_there():
-    cited = subprocess.run(
-        ["git", "grep", "-noE", r"\b(docs/[a-z_/]+|[A-Z]+)\.md\b", "--", ":!*.md", ":!tests/test_docs.py"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout.splitlines()  # fmt: skip
+    pattern = r"\b(docs/[a-z_/]+|[A-Z]+)\.md\b"
+    found = subprocess.run(
+        ["git", "grep", "-noE", pattern, "--", ":!*.md"], cwd=ROOT, capture_output=True, text=True
+    )
+    cited = found.stdout.splitlines()
     assert len(cited) > 3
     for line in cited:
         where, _, name = line.rpartition(":")

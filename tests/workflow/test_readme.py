@@ -131,9 +131,7 @@ def test_own_data_network_method_and_attack_run_together(tmp_path):
     assert workflow.counts()["train"] == 1
     (tmp_path / "my_code.py").write_text(code.replace("def noisy", "def noisier"))
     done = workflow.run("-n", check=False)
-    said = (
-        "'methods.noisy': module 'my_code' has no 'noisy'; it has noisier, random_signs"
-    )
+    said = "'methods.noisy': module 'my_code' has no 'noisy'; it has noisier, random_signs"
     assert said in done.stdout + done.stderr
 
 

@@ -1,7 +1,4 @@
-import re
 import shutil
-import subprocess
-import sys
 
 import pandas as pd
 import pyarrow.dataset as ds
