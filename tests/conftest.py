@@ -1,5 +1,7 @@
 import copy
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -79,3 +81,14 @@ SMALL = {
 def raw_config() -> dict:
     """A sweep of seconds with every block; a fresh copy, to be edited by the test."""
     return copy.deepcopy(SMALL)
+
+
+@pytest.fixture
+def images_of_presets(monkeypatch, tmp_path):
+    """A folder with the files of images that presets name, without images."""
+    table = pa.table({"image": [{"bytes": b"", "path": None}], "label": [0]})
+    for split in ("train", "test"):
+        (tmp_path / "data/photographs" / split / "dog").mkdir(parents=True)
+        (tmp_path / "data/photographs" / split / "dog/1.jpg").touch()
+        pq.write_table(table, tmp_path / f"data/cifar10_{split}.parquet")
+    monkeypatch.chdir(tmp_path)

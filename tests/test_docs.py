@@ -1,6 +1,7 @@
-"""What the pages name exists: links, sweeps, and the figures of every experiment."""
+"""What the pages name exists: links, files, sweeps, and the figures of every experiment."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,12 @@ import yaml
 
 from advdim.config import load
 from advdim.figures.registry import FIGURES
+from tests.pages import PAGES, ROOT
 
-ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted((ROOT / "docs/experiments").glob("*.md"))
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *EXPERIMENTS]
+FOLDERS = "benchmarks|config|docs|envs|examples|profiles|published|src|tests|workflow"
+# What a run makes.
+MADE = ("published/",)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -21,10 +24,41 @@ def test_links_lead_somewhere(page):
         assert link.startswith("https://") or (page.parent / link).exists(), link
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_files_that_a_page_names_are_there(page):
+    named = re.findall(rf"(?<![\w./-])(?:{FOLDERS})/[\w./-]*\w", page.read_text())
+    for name in named:
+        assert name.startswith(MADE) or (ROOT / name).exists(), name
+
+
+def test_pages_that_the_code_cites_are_there():
+    pattern = r"\b(docs/[a-z_/]+|[A-Z]+)\.md\b"
+    found = subprocess.run(
+        ["git", "grep", "-noE", pattern, "--", ":!*.md"], cwd=ROOT, capture_output=True, text=True
+    )
+    cited = found.stdout.splitlines()
+    assert len(cited) > 3
+    for line in cited:
+        where, _, name = line.rpartition(":")
+        assert (ROOT / name).exists() or (ROOT / "docs" / name).exists(), where
+
+
+def test_the_readme_can_be_read_in_one_go():
+    assert len((ROOT / "README.md").read_text().splitlines()) < 150
+
+
+def test_every_page_is_linked_from_the_readme():
+    readme = (ROOT / "README.md").read_text()
+    for page in PAGES[1:]:
+        if page.parent.name != "experiments" or page.stem == "README":
+            assert f"]({page.relative_to(ROOT)})" in readme, page
+
+
 @pytest.mark.parametrize("page", EXPERIMENTS, ids=lambda page: page.stem)
+@pytest.mark.usefixtures("images_of_presets")
 def test_commands_name_sweeps_and_figures_that_are_there(page):
     text = page.read_text()
-    commands = re.findall(r"--configfile (\S+)(?: (results/\S+))?", text)
+    commands = re.findall(r"--configfile (\S+)(?: ((?:results|published)/\S+))?", text)
     assert commands or page.stem == "README"
     for preset, target in commands:
         raw = yaml.safe_load((ROOT / preset).read_text())

@@ -67,3 +67,16 @@ def test_the_citation_names_the_three_papers():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert {reference["year"] for reference in citation["references"]} == {2017, 2018, 2019}
     assert {"cff-version", "message", "title", "authors"} <= set(citation)
+
+
+def test_hosted_checks_run_the_same_commands():
+    commands = re.findall(r"^make (\S+)", (ROOT / ".ci/run").read_text(), flags=re.MULTILINE)
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
+    matrix = jobs["check"]["strategy"]["matrix"]
+    ran = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    assert ran == ["make ${{ matrix.command }}", "make test-slurm"]
+    assert sorted([*matrix["command"], "test-slurm"]) == sorted(commands)
+    pythons = {*matrix["python"], *(extra["python"] for extra in matrix["include"])}
+    assert pythons == {"3.11", "3.12", "3.13"}
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    assert [hook["entry"] for hook in hooks] == ["make lint", "make schema"]

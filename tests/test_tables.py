@@ -1,6 +1,4 @@
-import re
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,8 +16,8 @@ from advdim.tables import (
     summarise,
     write_table,
 )
+from tests.pages import blocks
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
 CELL = {"dataset": "d", "network": "n", "size": 8, "method": "none", "epsilon": 0.0, "seed": 0}
 
 
@@ -89,10 +87,9 @@ def test_gathering_cells_from_hive_folders(tmp_path):
     )
 
 
-def test_the_cells_files_are_one_table_for_every_reader_as_the_readme_says(tmp_path, monkeypatch):
+def test_the_cells_files_are_one_table_for_every_reader_as_the_pages_say(tmp_path, monkeypatch):
     """Numbers are numbers, though each file's folders say them as text, too."""
-    blocks = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
-    (block,) = [block for block in blocks if "hive_partitioning" in block]
+    (block,) = [block for block in blocks("python") if "hive_partitioning" in block]
     cells = [Cell("digits", "m", 8, "pgd_linf", e, s) for e in ("0.001", "0.1") for s in (0, 1)]
     for cell in cells:
         rows = [{**row, **cell.columns()} for row in epoch_rows()]
@@ -101,7 +98,7 @@ def test_the_cells_files_are_one_table_for_every_reader_as_the_readme_says(tmp_p
     write_table(tmp_path / "results/tables/cells.parquet", "cells", [row])
     monkeypatch.chdir(tmp_path)
     told = {}
-    exec(compile(block, "README.md", "exec"), told)
+    exec(compile(block, "page", "exec"), told)
     duckdb, pl = told["duckdb"], told["pl"]
     source = f"read_parquet('{told['cells']}', hive_partitioning = false)"
     numbers = {"size": 8.0, "epsilon": 0.0505, "seed": 0.5}
@@ -117,7 +114,7 @@ def test_the_cells_files_are_one_table_for_every_reader_as_the_readme_says(tmp_p
     assert len(told["frame"]) == told["table"].num_rows == rows
     expected = schema("epochs").remove_metadata()
     assert told["table"].schema.remove_metadata().equals(expected)
-    # Without it, a strength is text: why README says so.
+    # Without it, a strength is text: why docs/tables.md says so.
     with pytest.raises(duckdb.BinderException, match="VARCHAR"):
         duckdb.sql(f"FROM '{told['cells']}' SELECT avg(epsilon)")
 

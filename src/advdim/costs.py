@@ -66,7 +66,7 @@ BOUND_PASSES = 300.0
 PASS_OVERHEAD = 2e-3
 # float32, and some eight copies of an activation alive in a measurement's backward pass.
 BYTES_PER_ACTIVATION = 4 * 8
-# Peak float32 arithmetic without tensor cores (no TF32: DESIGN rules it out for what is measured),
+# Peak float32 arithmetic without tensor cores (no TF32: whatever is measured is float32),
 # in 1e12 operations per second, from NVIDIA's data sheets; a multiply-add is two operations.
 GPU_TERAFLOPS = {
     "t4": 8.1,

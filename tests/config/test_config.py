@@ -117,11 +117,8 @@ def test_one_spelling_per_epsilon(spelled, canonical):
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.name)
-def test_every_preset_is_valid(preset, monkeypatch, tmp_path):
-    for split in ("train", "test"):
-        (tmp_path / "data/photographs" / split / "dog").mkdir(parents=True)
-        (tmp_path / "data/photographs" / split / "dog/1.jpg").touch()
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("images_of_presets")
+def test_every_preset_is_valid(preset):
     load(yaml.safe_load(preset.read_text()))
 
 

@@ -1,6 +1,5 @@
-"""What the README prints must run."""
+"""What the README and the pages under docs print must run."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -16,18 +15,24 @@ from safetensors.torch import load_file, save_file
 from advdim.config import load
 from advdim.data.batches import Batches
 from advdim.data.pixels import load_pixels
+from tests.pages import blocks, files
 from tests.workflow.conftest import ROOT, Workflow
 
-README = (ROOT / "README.md").read_text()
+
+def configuration() -> dict[str, dict]:
+    """Return datasets, networks and methods of all pages; a name means one thing everywhere."""
+    whole: dict[str, dict] = {"datasets": {}, "networks": {}, "methods": {}}
+    for part in map(yaml.safe_load, blocks("yaml")):
+        for key in whole.keys() & part.keys():
+            for name, settings in part[key].items():
+                assert whole[key].setdefault(name, settings) == settings, name
+    return whole
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
-
-
-def own_code() -> str:
-    (code,) = [block for block in blocks("python") if block.startswith("# my_code.py")]
-    return code
+def write_files(folder) -> None:
+    assert set(files()) == {"my_code.py", "my_network.py"}
+    for name, code in files().items():
+        (folder / name).write_text(code)
 
 
 def test_python_blocks_run(finished, tmp_path, monkeypatch, capsys):
@@ -38,11 +43,11 @@ def test_python_blocks_run(finished, tmp_path, monkeypatch, capsys):
     inputs, labels = next(iter(Batches(pixels, "test").ordered(4)))
     monkeypatch.chdir(tmp_path)
     ran = {}
-    scripts = [block for block in blocks("python") if not block.startswith("# my_code.py")]
+    scripts = [block for block in blocks("python") if block not in files().values()]
     assert len(scripts) == 3
     for block in scripts:
         names = {"inputs": inputs, "labels": labels}
-        exec(compile(block, "README.md", "exec"), names)
+        exec(compile(block, "page", "exec"), names)
         ran |= names
     assert (ran["radii"].sound > 0).all()
     assert len(ran["rows"]["norm_l2"]) == 4
@@ -64,25 +69,25 @@ def test_configuration_blocks_are_valid(raw_config, tmp_path, monkeypatch):
     for part in parts:
         if {"experiments", "initialisation"} & set(part):
             load({**default, **part})
-    (datasets,) = [part for part in parts if "datasets" in part]
-    networks = {k: v for part in parts for k, v in part.get("networks", {}).items()}
+    datasets, networks, methods = configuration().values()
     for split in ("train", "test"):
         (tmp_path / split).mkdir()
-    datasets = datasets["datasets"]
-    datasets["folder"]["root"] = str(tmp_path)
+    for name in ("folder", "photographs"):
+        datasets[name]["root"] = str(tmp_path)
     for name in ("train", "test"):
         datasets["parquet"][name] = str(ROOT / "README.md")
     (tmp_path / "mine.safetensors").touch()
-    networks["existing"]["weights"] = str(tmp_path / "mine.safetensors")
-    (tmp_path / "my_code.py").write_text(own_code())
+    for name in ("existing", "trained"):
+        networks[name]["weights"] = str(tmp_path / "mine.safetensors")
+    write_files(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     load({**raw_config, "datasets": {**raw_config["datasets"], **datasets}, "networks": {
-        **raw_config["networks"], **networks}})  # fmt: skip
+        **raw_config["networks"], **networks}, "methods": methods})  # fmt: skip
 
 
 def test_own_data_network_method_and_attack_run_together(tmp_path):
-    """One sweep of what the README prints, from one's own photographs to one's own names."""
-    (tmp_path / "my_code.py").write_text(own_code())
+    """One sweep of what the pages print, from one's own photographs to one's own names."""
+    write_files(tmp_path)
     random = np.random.default_rng(0)
     for split, count in (("train", 12), ("test", 6)):
         for k, label in enumerate(("cat", "dog")):
@@ -91,21 +96,18 @@ def test_own_data_network_method_and_attack_run_together(tmp_path):
             for image in range(count):
                 noise = random.integers(100 * k, 100 * k + 120, (20, 24, 3), dtype=np.uint8)
                 Image.fromarray(noise).save(folder / f"{image}.png")
-    parts: dict[str, dict] = {"methods": {}, "datasets": {}, "networks": {}}
-    for block in map(yaml.safe_load, blocks("yaml")):
-        for key in parts.keys() & block.keys():
-            parts[key] |= block[key]
+    parts = configuration()
     (attacks,) = [a for a in map(yaml.safe_load, blocks("yaml")) if "random_signs" in str(a)]
     measurement = {"every": 1, "summary_epochs": 1, "steps": 1}
     config = {
-        "datasets": {"folder": parts["datasets"]["folder"]},
+        "datasets": {"photographs": parts["datasets"]["photographs"]},
         "networks": {"mine": parts["networks"]["mine"]},
         "methods": parts["methods"],
         "training": {"epochs": 1, "batch_size": 8, "measurement": measurement},
         "attacks": {**attacks["attacks"], "threshold": 0.1, "thresholds": []},
         "experiments": {
             "own": {
-                "dataset": "folder", "network": "mine", "sizes": [8], "methods": ["noisy"],
+                "dataset": "photographs", "network": "mine", "sizes": [8], "methods": ["noisy"],
                 "epsilons": [0.1], "attacks": ["random_signs"],
                 "figures": ["regularisation_methods", "attack_agreement"],
             }
@@ -120,18 +122,16 @@ def test_own_data_network_method_and_attack_run_together(tmp_path):
     assert set(summaries["attack"]) == {"random_signs"}
     assert len(list((tmp_path / "results/figures/own").glob("*.png"))) == 2
     # Edited code runs again where it is used: here by a network, a method and an attack.
-    code = own_code()
+    code = files()["my_code.py"]
     (tmp_path / "my_code.py").write_text(
-        code.replace('    """A random', '    # why\n    """A random')
+        code.replace('    """Return a random', '    # why\n    """Return a random')
     )
     assert not {"train", "attack", "figure"} & set(workflow.counts())
     (tmp_path / "my_code.py").write_text(code.replace("epsilon * noise", "2 * epsilon * noise"))
     assert workflow.counts()["train"] == 1
     (tmp_path / "my_code.py").write_text(code.replace("def noisy", "def noisier"))
     done = workflow.run("-n", check=False)
-    said = (
-        "'methods.noisy': module 'my_code' has no 'noisy'; it has MyNetwork, noisier, random_signs"
-    )
+    said = "'methods.noisy': module 'my_code' has no 'noisy'; it has noisier, random_signs"
     assert said in done.stdout + done.stderr
 
 

@@ -37,7 +37,7 @@ def sound_bound(name: str) -> Callable[[BoundFunction], BoundFunction]:
 
 @sound_bound("patches")
 def patches(analysis: Analysis) -> Tensor:
-    """Divide margins by patch-wise layer norms (BOUNDS 1 and 2): cheap and loose."""
+    """Divide margins by patch-wise layer norms (docs/bounds.md): cheap and loose."""
     return _global(analysis, math.prod(analysis.constants.loose[:-1]))
 
 

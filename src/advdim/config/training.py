@@ -82,7 +82,7 @@ class Measurement(Settings):
 
 
 class Training(Settings):
-    """The optimiser, its schedule, and the measurements (PROTOCOL of both sections)."""
+    """The optimiser, its schedule, and the measurements (docs/experiments/README.md)."""
 
     epochs: int = Field(
         200, ge=0, le=100_000, description="0: the network is measured as it is, and not trained"
