@@ -119,7 +119,8 @@ def _distance(margin: Tensor, gradient: Tensor, norm: Norm) -> Tensor:
     return margin.abs() / slope.clamp_min(1e-30)
 
 
+NORMS: dict[str, Norm] = {"fmn_l2": "l2", "fmn_linf": "linf"}
 ATTACKS: tuple[Attack, ...] = tuple(
     FastMinimumNorm(name=name, norm=norm, reference="Pintor et al. (2021), arXiv:2102.12827")
-    for name, norm in (("fmn_l2", "l2"), ("fmn_linf", "linf"))
+    for name, norm in NORMS.items()
 )
