@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from advdim.attacks.registry import ATTACKS
 from advdim.config import load
 from advdim.figures.registry import FIGURES
+from advdim.tables import TABLES
 from tests.pages import PAGES, ROOT
 
 EXPERIMENTS = sorted((ROOT / "docs/experiments").glob("*.md"))
@@ -41,6 +43,12 @@ def test_pages_that_the_code_cites_are_there():
     for line in cited:
         where, _, name = line.rpartition(":")
         assert (ROOT / name).exists() or (ROOT / "docs" / name).exists(), where
+
+
+def test_pages_name_every_attack_and_every_table():
+    for page, names in (("attacks", ATTACKS), ("tables", TABLES)):
+        text = (ROOT / f"docs/{page}.md").read_text()
+        assert {name for name in names if f"`{name}`" not in text} == set()
 
 
 def test_the_readme_can_be_read_in_one_go():
