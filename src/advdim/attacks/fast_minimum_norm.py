@@ -55,7 +55,8 @@ class FastMinimumNorm(MinimalAttack):
             towards = torch.where(adversarial, -1, towards)
             change = annealed(RADIUS_CHANGE, step / self.steps)
             linear = size + _distance(margin, gradient, self.norm)
-            grown = torch.where(best_size.isinf(), linear, radius * (1 + change))
+            # beyond the straight boundary too, or the perturbation may stop short of it for good
+            grown = torch.where(best_size.isinf(), linear, radius) * (1 + change)
             shrunk = torch.minimum(radius * (1 - change), best_size)
             radius = torch.where(adversarial, shrunk, grown)
             step_size = annealed(STEP, step / self.steps)
@@ -119,8 +120,8 @@ def _distance(margin: Tensor, gradient: Tensor, norm: Norm) -> Tensor:
     return margin.abs() / slope.clamp_min(1e-30)
 
 
-NORMS: dict[str, Norm] = {"fmn_l2": "l2", "fmn_linf": "linf"}
-ATTACKS: tuple[Attack, ...] = tuple(
-    FastMinimumNorm(name=name, norm=norm, reference="Pintor et al. (2021), arXiv:2102.12827")
-    for name, norm in NORMS.items()
+_REFERENCE = "Pintor et al. (2021), arXiv:2102.12827"
+ATTACKS: tuple[Attack, ...] = (
+    FastMinimumNorm(name="fmn_l2", norm="l2", reference=_REFERENCE),
+    FastMinimumNorm(name="fmn_linf", norm="linf", reference=_REFERENCE),
 )
