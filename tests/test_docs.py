@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from advdim.catalogue.figures import FIGURES
 from advdim.config import load
-from advdim.figures.registry import FIGURES
 from tests.pages import PAGES, ROOT
 
 EXPERIMENTS = sorted((ROOT / "docs/experiments").glob("*.md"))

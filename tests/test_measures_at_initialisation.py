@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from advdim.config.network import ConvolutionalNetwork
+from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.measures_at_initialisation import (
     fill_batch_norm,
     gradient_statistics,

@@ -10,6 +10,7 @@ from torch.nn import functional
 from advdim import own
 from advdim.attacks.evaluate import AttackViolation, evaluate_attack
 from advdim.attacks.registry import ATTACKS
+from advdim.catalogue.methods import first_order_factor
 from advdim.config import ConfigError, load
 from advdim.config.sweep import FigureSettings
 from advdim.costs import attack_seconds, training_seconds
@@ -22,7 +23,7 @@ from advdim.sweep import (
     initialisation_settings,
     training_settings,
 )
-from advdim.training.regularisers import REGULARISERS, first_order_factor, objective
+from advdim.training.regularisers import REGULARISERS, objective
 
 CODE = """
 import torch

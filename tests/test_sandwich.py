@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from advdim.config.bounds import BOUND_NAMES
+from advdim.catalogue.bounds import BOUNDS
 from advdim.sandwich import (
     SandwichViolation,
     assert_sandwich,
@@ -21,7 +21,7 @@ def bounds(**columns):
             **CELL, "dimension": 4, "sample": range(3), "label": [0, 1, 0],
             "prediction": [0, 0, 0], "pixel_scale": 0.5, "published": [0.01, 5.0, 0.01],
             "sound": [0.1, 0.2, 0.3], "sound_kind": ["local", "patches", "local"],
-            **dict.fromkeys(BOUND_NAMES, np.nan), "patches": [0.01, 0.2, 0.01],
+            **dict.fromkeys(BOUNDS, np.nan), "patches": [0.01, 0.2, 0.01],
             "local": [0.1, np.nan, 0.3], **columns,
         }
     )  # fmt: skip

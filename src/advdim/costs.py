@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from advdim.catalogue import attacks as catalogue
+from advdim.catalogue.methods import training_passes
 from advdim.config import Config
-from advdim.config.lenet import LenetNetwork
-from advdim.config.network import ConvolutionalNetwork
 from advdim.config.sweep import Experiment
 from advdim.config.training import Measurement
 from advdim.results import Result
@@ -20,46 +20,10 @@ from advdim.sweep import Cell, experiments_by_cell
 # Classes of estimated duration in seconds: cells of one class share a cluster's jobs. How many do
 # is said by the profile's group-components.
 GROUPS = {"seconds": 60.0, "minutes": 600.0}
-# Passes per image and step of training, one being a forward and a backward to the input.
-PASSES = {
-    "none": 1.5,
-    "grad_l1": 3.5,
-    "grad_l2": 3.5,
-    "aug_linf": 4.0,
-    "aug_l2": 4.0,
-    "cross_lipschitz": 21.5,
-}
-# A method of one's own is taken to cost as much as PGD with its usual steps.
-OWN_METHOD_PASSES = 8.5
 # Beside the attack's steps: 2.5 with a random start, 1.5 where the first step's gradient is there.
 MEASURING_PASSES = 2.0
 # Share of images that are attacked twice, since their prediction is wrong: assumed.
 WRONG_SHARE = 0.3
-# Passes per image of an evaluation attack, at its own effort where none is configured; one that
-# looks for the smallest perturbation has no thresholds to repeat itself at.
-ATTACK_PASSES = {
-    "fgsm": 1.0,
-    "gradient_l2": 1.0,
-    "deepfool_l2": 500.0,
-    "deepfool_linf": 500.0,
-    "boundary_l2": 2000.0,
-}
-ATTACK_STEPS = {
-    "iterative_linf": 10,
-    "iterative_l2": 10,
-    "pgd_linf": 40,
-    "pgd_l2": 40,
-    "ddn_l2": 100,
-    "fmn_l2": 100,
-    "fmn_linf": 100,
-    "autoattack_linf": 100,
-    "autoattack_l2": 100,
-}
-OWN_STEPS = 40
-# Those of them that look for the smallest perturbation themselves.
-MINIMAL_ATTACKS = ("ddn_l2", "fmn_l2", "fmn_linf")
-# Members of AutoAttack that each take their steps, for its targets: measured, not counted.
-AUTOATTACK_RUNS = 12
 # Of the bounds that linearise layer by layer, per image.
 BOUND_PASSES = 300.0
 # What a forward and backward pass of a batch costs on top of its arithmetic, in seconds.
@@ -91,26 +55,9 @@ class Footprint:
 
 
 def footprint(config: Config, cell: Cell) -> Footprint:
-    """Count a network's multiply-adds and activations; a module of one's own is taken as dense.
-
-    For networks that only their own code describes, the count is that of ``maxpool8``'s kind at
-    64 channels: an upper guess for most.
-    """
-    network = config.networks[cell.network]
-    if isinstance(network, LenetNetwork):
-        return Footprint(*network.counts(config.datasets[cell.dataset].usual_channels, cell.size))
-    if not isinstance(network, ConvolutionalNetwork):
-        return Footprint(64_000.0 * cell.size**2, 64.0 * 4 * cell.size**2)
-    channels, edge = config.datasets[cell.dataset].usual_channels, cell.size
-    multiply_adds = activations = 0.0
-    for layer, stride in enumerate(network.layer_strides(), start=1):
-        edge = (edge - 1) // stride + 1
-        multiply_adds += 9 * channels * network.width * edge**2
-        activations += 2 * network.width * edge**2
-        channels = network.width
-        if layer in network.pool_after:
-            edge //= 2
-    return Footprint(multiply_adds, activations)
+    """Count a network's multiply-adds and activations."""
+    channels = config.datasets[cell.dataset].usual_channels
+    return Footprint(*config.networks[cell.network].counts(channels, cell.size))
 
 
 def training_seconds(config: Config, cell: Cell) -> float:
@@ -120,10 +67,7 @@ def training_seconds(config: Config, cell: Cell) -> float:
         config.datasets[cell.dataset],
     )
     train, test = dataset.image_counts()
-    if cell.method == "pgd_linf":
-        passes = config.methods.pgd_linf.steps + 1.5
-    else:
-        passes = PASSES.get(cell.method, OWN_METHOD_PASSES)
+    passes = training_passes(cell.method, getattr(config.methods, cell.method))
     measured = 1 + sum(settings.measured(epoch) for epoch in range(settings.epochs))
     per_measurement = 2 * min(settings.measurement.images or test, test)
     trained = train * settings.epochs * passes
@@ -142,16 +86,9 @@ def attack_passes(config: Config, cell: Cell, attack: str) -> float:
     """Count the passes of one evaluation attack over all images of a cell."""
     settings, dataset = config.attacks, config.datasets[cell.dataset]
     _, test = dataset.image_counts()
-    if attack in ATTACK_PASSES:
-        passes = ATTACK_PASSES[attack]
-    else:
-        options = getattr(settings.options, attack)
-        passes = float(getattr(options, "steps", None) or ATTACK_STEPS.get(attack, OWN_STEPS))
-        if attack.startswith("autoattack"):
-            # A query of the black-box member is a forward pass alone.
-            passes = AUTOATTACK_RUNS * passes + (options.queries or 5000) / 2
-        elif attack not in MINIMAL_ATTACKS:
-            passes *= 1 + len(settings.thresholds)
+    passes = catalogue.attack_passes(
+        attack, getattr(settings.options, attack), 1 + len(settings.thresholds)
+    )
     return passes * min(settings.images or test, test)
 
 

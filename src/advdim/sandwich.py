@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from advdim.config.bounds import BOUND_NAMES
+from advdim.catalogue.bounds import BOUNDS
 from advdim.sweep import IDENTITY
 
 TOLERANCE = 1e-6  # relative; norms are taken in float32
@@ -85,7 +85,7 @@ def summarise_bounds(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
     columns = {"fgsm": "fgsm_l2", "best_attack": "best_attack_l2", "published": "published"}
     quantities = {name: rows[column] for name, column in columns.items()}
     quantities["sound"] = rows["sound"]
-    quantities |= {str(kind): rows[kind].dropna() for kind in BOUND_NAMES}
+    quantities |= {kind: rows[kind].dropna() for kind in BOUNDS}
     for quantity, values in quantities.items():
         if len(values):
             yield {**shared, "quantity": quantity, **_statistics(quantity, values, rows)}

@@ -8,7 +8,8 @@ from torch import nn
 
 from advdim.bounds import SOUND_BOUNDS, UnsupportedLayer, lower_bounds, violations
 from advdim.bounds.published import Conventions, fully_connected_bound
-from advdim.config.network import ConvolutionalNetwork, ResidualNetwork
+from advdim.config.architectures import ResidualNetwork
+from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.networks.architectures import residual
 from advdim.networks.convolutional import convolutional
 from advdim.networks.initialisation import he

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from advdim.config import load
-from advdim.config.network import ConvolutionalNetwork
+from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.files import DiskFullError, write_json
 from advdim.networks.build import Shape, build, save_network
 from advdim.stages.pixels import prepare_pixels

@@ -1,5 +1,3 @@
-import shutil
-
 import pandas as pd
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -109,17 +107,6 @@ def test_a_networks_settings_retrain_its_cells_only(workflow):
 def test_style_draws_figures_only(workflow):
     workflow.config["figures"]["font_size"] = 11.0
     assert workflow.counts() == {"figure": 7, "report_page": 1}
-
-
-@pytest.fixture
-def project(tmp_path):
-    """A checkout that a test may edit."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    for name in ("Snakefile", "workflow", "src", "envs", "profiles"):
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
-    return folder
 
 
 CLAIMED = {**tables("claims"), "report_page": 1}

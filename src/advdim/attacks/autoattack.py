@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from advdim.attacks.base import Attack, Batch, Found, finite, norms, settle, smaller_of
+from advdim.attacks.base import Batch, Found, finite, norms, settle, smaller_of
 from advdim.attacks.fixed import FixedAttack
 from advdim.attacks.foolbox_suite import library_randomness
 from advdim.attacks.minimal import search_direction
@@ -213,17 +213,13 @@ def unit_range(batch: Batch, threshold: float) -> tuple[Tensor, float]:
     return low, float(batch.inputs.amax() + 2 * threshold - low)
 
 
-ATTACKS: tuple[Attack, ...] = (
-    AutoAttack(
-        name="autoattack_linf",
-        norm="linf",
-        reference="Croce and Hein (2020), arXiv:2003.01690",
-        block=32,
-    ),
-    AutoAttack(
-        name="autoattack_l2",
-        norm="l2",
-        reference="Croce and Hein (2020), arXiv:2003.01690",
-        block=32,
-    ),
+autoattack_linf = AutoAttack(
+    norm="linf",
+    reference="Croce and Hein (2020), arXiv:2003.01690",
+    block=32,
+)
+autoattack_l2 = AutoAttack(
+    norm="l2",
+    reference="Croce and Hein (2020), arXiv:2003.01690",
+    block=32,
 )

@@ -107,7 +107,7 @@ class Attack(ABC):
     """An evaluation attack: its mathematics in a subclass, everything else here.
 
     Attributes:
-        name: key in the registry and value of the table's ``attack`` column.
+        name: of its entry in the catalogue, and value of the table's ``attack`` column.
         norm: norm of the ball, or the norm that is minimised.
         reference: the paper that proposed the attack.
         block: number of samples that share random numbers, where a library draws them for a batch
@@ -117,7 +117,7 @@ class Attack(ABC):
     kind: ClassVar[Literal["fixed", "minimal"]]
     # Whether it raises the loss of images that are wrong already; otherwise it stops at them.
     ascends: ClassVar[bool] = True
-    name: str
+    name: str = ""
     norm: Norm
     reference: str
     block: int | None = None

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from advdim.answers import answered
-from advdim.attacks.base import CLAIM_GAP, Attack, Batch, MinimalAttack, norms
+from advdim.attacks.base import CLAIM_GAP, Batch, MinimalAttack, norms
 from advdim.attacks.pgd import Norm, project, steepest
 
 # Steps and changes of the radius fall along a cosine from the first to the second.
@@ -119,8 +119,6 @@ def _distance(margin: Tensor, gradient: Tensor, norm: Norm) -> Tensor:
     return margin.abs() / slope.clamp_min(1e-30)
 
 
-NORMS: dict[str, Norm] = {"fmn_l2": "l2", "fmn_linf": "linf"}
-ATTACKS: tuple[Attack, ...] = tuple(
-    FastMinimumNorm(name=name, norm=norm, reference="Pintor et al. (2021), arXiv:2102.12827")
-    for name, norm in NORMS.items()
-)
+REFERENCE = "Pintor et al. (2021), arXiv:2102.12827"
+fmn_l2 = FastMinimumNorm(norm="l2", reference=REFERENCE)
+fmn_linf = FastMinimumNorm(norm="linf", reference=REFERENCE)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from operator import itemgetter
 from typing import Self
 
@@ -76,6 +77,26 @@ class OneStepAttack(FixedAttack):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FunctionAttack(FixedAttack):
+    """An attack at a given threshold that is a function.
+
+    Attributes:
+        function: takes a batch and the threshold, one number or one per sample (N,), in this
+            attack's norm and normalised units; returns perturbed inputs (N, C, H, W) within it.
+    """
+
+    function: Callable[[Batch, float | Tensor], Tensor]
+
+    def configured(self, **options: object) -> Self:
+        """Return the same attack with keyword arguments for its function."""
+        return replace(self, function=partial(self.function, **options))
+
+    def perturb(self, batch: Batch, threshold: float | Tensor) -> Tensor:
+        """Call the function."""
+        return self.function(batch, threshold).detach()
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProjectedGradientDescent(FixedAttack):
     """The project's own PGD.
 
@@ -111,15 +132,11 @@ class ProjectedGradientDescent(FixedAttack):
         )
 
 
-ATTACKS: tuple[Attack, ...] = (
-    ProjectedGradientDescent(
-        name="pgd_linf",
-        norm="linf",
-        reference="Madry et al. (2018), arXiv:1706.06083",
-    ),
-    ProjectedGradientDescent(
-        name="pgd_l2",
-        norm="l2",
-        reference="Madry et al. (2018), arXiv:1706.06083",
-    ),
+pgd_linf = ProjectedGradientDescent(
+    norm="linf",
+    reference="Madry et al. (2018), arXiv:1706.06083",
+)
+pgd_l2 = ProjectedGradientDescent(
+    norm="l2",
+    reference="Madry et al. (2018), arXiv:1706.06083",
 )

@@ -21,7 +21,7 @@ import torch
 from foolbox import attacks as foolbox_attacks
 from torch import Tensor, nn
 
-from advdim.attacks.base import Attack, Batch, MinimalAttack
+from advdim.attacks.base import Batch, MinimalAttack
 from advdim.attacks.fixed import FixedAttack, OneStepAttack
 from advdim.attacks.minimal import search_direction
 from advdim.attacks.pgd import per_sample
@@ -167,55 +167,45 @@ def library_randomness(batch: Batch) -> Iterator[None]:
         yield
 
 
-ATTACKS: tuple[Attack, ...] = (
-    FoolboxOneStepAttack(
-        name="fgsm",
-        norm="linf",
-        reference="Goodfellow, Shlens, Szegedy (2015), arXiv:1412.6572",
-        make=foolbox_attacks.LinfFastGradientAttack,
-    ),
-    FoolboxOneStepAttack(
-        name="gradient_l2",
-        norm="l2",
-        reference="Simon-Gabriel et al. (2019), Eq. 2; Lyu et al. (2015), arXiv:1511.06385",
-        make=foolbox_attacks.L2FastGradientAttack,
-    ),
-    FoolboxAttack(
-        name="iterative_linf",
-        norm="linf",
-        reference="Kurakin, Goodfellow, Bengio (2017), arXiv:1607.02533",
-        make=foolbox_attacks.LinfBasicIterativeAttack,
-    ),
-    FoolboxAttack(
-        name="iterative_l2",
-        norm="l2",
-        reference="Kurakin, Goodfellow, Bengio (2017), arXiv:1607.02533",
-        make=foolbox_attacks.L2BasicIterativeAttack,
-    ),
-    FoolboxMinimalAttack(
-        name="deepfool_l2",
-        norm="l2",
-        reference="Moosavi-Dezfooli, Fawzi, Frossard (2016), arXiv:1511.04599",
-        make=foolbox_attacks.L2DeepFoolAttack,
-    ),
-    FoolboxMinimalAttack(
-        name="deepfool_linf",
-        norm="linf",
-        reference="Moosavi-Dezfooli, Fawzi, Frossard (2016), arXiv:1511.04599",
-        make=foolbox_attacks.LinfDeepFoolAttack,
-    ),
-    FoolboxMinimalAttack(
-        name="ddn_l2",
-        norm="l2",
-        reference="Rony et al. (2019), arXiv:1811.09600",
-        make=foolbox_attacks.DDNAttack,
-    ),
-    BoundaryAttack(
-        name="boundary_l2",
-        norm="l2",
-        reference="Brendel, Rauber, Bethge (2018), arXiv:1712.04248",
-        block=100,
-        # foolbox adapts its step lengths every 10 steps: too rarely for Figure 4's 2,000 steps
-        make=partial(foolbox_attacks.BoundaryAttack, steps=2000, update_stats_every_k=1),
-    ),
+fgsm = FoolboxOneStepAttack(
+    norm="linf",
+    reference="Goodfellow, Shlens, Szegedy (2015), arXiv:1412.6572",
+    make=foolbox_attacks.LinfFastGradientAttack,
+)
+gradient_l2 = FoolboxOneStepAttack(
+    norm="l2",
+    reference="Simon-Gabriel et al. (2019), Eq. 2; Lyu et al. (2015), arXiv:1511.06385",
+    make=foolbox_attacks.L2FastGradientAttack,
+)
+iterative_linf = FoolboxAttack(
+    norm="linf",
+    reference="Kurakin, Goodfellow, Bengio (2017), arXiv:1607.02533",
+    make=foolbox_attacks.LinfBasicIterativeAttack,
+)
+iterative_l2 = FoolboxAttack(
+    norm="l2",
+    reference="Kurakin, Goodfellow, Bengio (2017), arXiv:1607.02533",
+    make=foolbox_attacks.L2BasicIterativeAttack,
+)
+deepfool_l2 = FoolboxMinimalAttack(
+    norm="l2",
+    reference="Moosavi-Dezfooli, Fawzi, Frossard (2016), arXiv:1511.04599",
+    make=foolbox_attacks.L2DeepFoolAttack,
+)
+deepfool_linf = FoolboxMinimalAttack(
+    norm="linf",
+    reference="Moosavi-Dezfooli, Fawzi, Frossard (2016), arXiv:1511.04599",
+    make=foolbox_attacks.LinfDeepFoolAttack,
+)
+ddn_l2 = FoolboxMinimalAttack(
+    norm="l2",
+    reference="Rony et al. (2019), arXiv:1811.09600",
+    make=foolbox_attacks.DDNAttack,
+)
+boundary_l2 = BoundaryAttack(
+    norm="l2",
+    reference="Brendel, Rauber, Bethge (2018), arXiv:1712.04248",
+    block=100,
+    # foolbox adapts its step lengths every 10 steps: too rarely for Figure 4's 2,000 steps
+    make=partial(foolbox_attacks.BoundaryAttack, steps=2000, update_stats_every_k=1),
 )

@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
 from advdim import own
-from advdim.attacks.base import Attack, Batch
-from advdim.attacks.fixed import FixedAttack
+from advdim.attacks.base import Attack
+from advdim.attacks.fixed import FunctionAttack
 from advdim.attacks.pgd import Norm
-
-
-@dataclass(frozen=True, kw_only=True)
-class FunctionAttack(FixedAttack):
-    """An attack at a given threshold that is a function.
-
-    Attributes:
-        function: takes a batch and the threshold, one number or one per sample (N,), in this
-            attack's norm and normalised units; returns perturbed inputs (N, C, H, W) within it.
-    """
-
-    function: Callable[[Batch, float | Tensor], Tensor]
-
-    def perturb(self, batch: Batch, threshold: float | Tensor) -> Tensor:
-        """Call the function."""
-        return self.function(batch, threshold).detach()
 
 
 def own_attack(name: str, norm: Norm, module: str, arguments: Mapping[str, Any]) -> Attack:

@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from advdim.catalogue.figures import FIGURES
 from advdim.config.data import AnyDataset
 from advdim.config.explain import explain, nearest
 from advdim.config.network import AnyNetwork
 from advdim.config.training import Training
-from advdim.figures.registry import FIGURES
 
 if typing.TYPE_CHECKING:
     from advdim.config.sweep import Config, Experiment

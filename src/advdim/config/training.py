@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, create_model, model_validator
 
-from advdim.config.base import Settings
+from advdim.catalogue.methods import METHODS
+from advdim.config.base import Settings, settings_fields
 from advdim.config.own import OwnMethod, refuse_unknown
 
-Method = Literal["none", "grad_l1", "grad_l2", "aug_linf", "aug_l2", "pgd_linf", "cross_lipschitz"]
-BatchNormMode = Literal["train", "eval"]
-# Cross-Lipschitz regularisation penalises squared gradients (ICML 2019, Eq. 18); all other
-# strengths are thresholds, or multiply a gradient's norm.
-POWERS = {"cross_lipschitz": 2}
+if TYPE_CHECKING:
+    Method = str
+else:
+    Method = Literal[tuple(METHODS)]
 
 
-class PenaltySettings(Settings):
-    """A gradient penalty has nothing to set beside its strength."""
-
-
-class AugmentationMethodSettings(Settings):
-    """One-step adversarial augmentation (ICML 2019, Eq. 5)."""
-
-    batch_norm_during_attack: BatchNormMode = "train"
-
-
-class PgdMethodSettings(Settings):
-    """PGD training (ICML 2019, Section 4.1): text .2 epsilon a step, code epsilon / (.75 * 7)."""
-
-    steps: PositiveInt = 7
-    relative_step: PositiveFloat = Field(1 / (0.75 * 7), description="step over epsilon")
-    random_start: bool = True
-    batch_norm_during_attack: BatchNormMode = "train"
-
-
-class Methods(Settings):
+class _Methods(Settings):
     """The settings of each method; a cell depends on those of its own method only.
 
     Any other key is the name of a method of one's own.
@@ -45,14 +26,6 @@ class Methods(Settings):
     __pydantic_extra__: dict[str, OwnMethod]
     own: ClassVar[type[OwnMethod]] = OwnMethod
 
-    none: PenaltySettings = PenaltySettings()
-    grad_l1: PenaltySettings = PenaltySettings()
-    grad_l2: PenaltySettings = PenaltySettings()
-    aug_linf: AugmentationMethodSettings = AugmentationMethodSettings()
-    aug_l2: AugmentationMethodSettings = AugmentationMethodSettings()
-    pgd_linf: PgdMethodSettings = PgdMethodSettings()
-    cross_lipschitz: PenaltySettings = PenaltySettings()
-
     @model_validator(mode="before")
     @classmethod
     def _known_or_own(cls, value: Any) -> Any:
@@ -61,6 +34,14 @@ class Methods(Settings):
     def names(self) -> list[str]:
         """Return every name that an experiment may list: the known ones, then one's own."""
         return [*type(self).model_fields, *(self.model_extra or {})]
+
+
+if TYPE_CHECKING:
+    Methods = _Methods
+else:
+    Methods = create_model(
+        "Methods", __base__=_Methods, __doc__=_Methods.__doc__, **settings_fields(METHODS)
+    )
 
 
 class Measurement(Settings):

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from advdim.answers import NO_PREDICTION
+from advdim.catalogue.methods import first_order_factor
 from advdim.checks import network_flags, ordered
 from advdim.code_digest import code_digest
 from advdim.config import Config
@@ -28,7 +29,7 @@ from advdim.streams import stream
 from advdim.sweep import Cell, digest, training_settings
 from advdim.tables import write_table
 from advdim.training.loop import Interrupted, Trainer
-from advdim.training.regularisers import first_order_factor, objective
+from advdim.training.regularisers import objective
 from advdim.units import to_normalised
 
 log = logging.getLogger(__name__)

@@ -21,6 +21,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from advdim import own
+from advdim.catalogue.entries import Functions
+from advdim.catalogue.methods import METHODS
 from advdim.networks.tangents import forward_with_push, has_tangents
 from advdim.perturbations import loss_gradient, norms, one_step, per_sample_loss, uniform_start
 from advdim.perturbations import pgd_linf as pgd_linf_perturbation
@@ -192,15 +194,7 @@ def batch_norm_mode(network: nn.Module, mode: str) -> Iterator[None]:
             layer.train(was)
 
 
-REGULARISERS: dict[str, Objective] = {
-    "none": none,
-    "grad_l1": grad_l1,
-    "grad_l2": grad_l2,
-    "aug_linf": aug_linf,
-    "aug_l2": aug_l2,
-    "pgd_linf": pgd_linf,
-    "cross_lipschitz": cross_lipschitz,
-}
+REGULARISERS: Functions[Objective] = Functions(METHODS)
 
 
 def objective(method: str, settings: Mapping[str, Any]) -> Objective:
@@ -231,19 +225,13 @@ def objective(method: str, settings: Mapping[str, Any]) -> Objective:
     return configured
 
 
-def first_order_factor(method: str, settings: Mapping[str, Any]) -> float:
-    """Return the factor of ``epsilon_p E||dL/dx||_q`` in the objective's first-order expansion.
+def pgd_first_order_factor(settings: Mapping[str, Any]) -> float:
+    """Return the factor of ``epsilon_inf E||dL/dx||_1`` in PGD's first-order expansion.
 
-    1/2 for Eqs. 4 and 5. PGD has no such half: with steps that add up to ``r`` radii it gets
+    PGD has not the half of Eqs. 4 and 5: with steps that add up to ``r`` radii it gets
     ``min(r, 1)`` from the centre, and ``1 - (2 - r)^2 / 4`` on average from a uniform start where
-    ``r < 2`` (8/9 with the authors' 7 steps of .19). NaN where the strength has other units.
+    ``r < 2`` (8/9 with the authors' 7 steps of .19).
     """
-    if method == "none":
-        return 0.0
-    if method == "cross_lipschitz" or method not in REGULARISERS:
-        return math.nan
-    if method != "pgd_linf":
-        return 0.5
     reach = settings["steps"] * settings["relative_step"]
     if settings["random_start"]:
         return float(1 - max(0.0, 2 - reach) ** 2 / 4)
