@@ -33,8 +33,8 @@ from advdim.catalogue.methods import METHODS
 from advdim.config import Config
 from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.networks.build import Shape, build
+from advdim.networks.perturbations import pgd_linf
 from advdim.networks.precision import CRAFTING, arithmetic
-from advdim.perturbations import pgd_linf
 from advdim.stages.machine import reproducible
 from advdim.training.regularisers import REGULARISERS, objective
 

@@ -31,7 +31,7 @@ from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.config.training import Training
 from advdim.data.batches import Batches
 from advdim.data.prepare import prepare
-from advdim.measures import measure
+from advdim.measures.vulnerability import measure
 from advdim.networks.build import Shape, build
 from advdim.networks.precision import CRAFTING
 from advdim.stages.machine import reproducible

@@ -52,7 +52,7 @@ def digests(package):
         ("attacks/base.py", "\nEDITED = 1\n", {"attack", "autoattack"}),
         ("bounds/sound.py", "\nEDITED = 1\n", {"bounds"}),
         ("data/prepare.py", "\nEDITED = 1\n", {"pixels"}),
-        ("sandwich.py", "\nEDITED = 1\n", {"table_bounds"}),
+        ("tables/bounds_beside_attacks.py", "\nEDITED = 1\n", {"table_bounds"}),
         ("tables/cells.py", "\nEDITED = 1\n", {"table_cells"}),
         ("report/page.py", "\nEDITED = 1\n", {"report"}),
         ("report/templates/page.html", "<p>Edited.</p>", {"report"}),

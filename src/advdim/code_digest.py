@@ -41,15 +41,14 @@ APART = frozenset(
         "config.initialisation",
         "config.method_settings",
         "config.numbers",
-        "config.own",
         "config.problems",
         "config.sweep",
+        "config.user_code",
         "files",
-        "memory",
-        "own",
-        "provenance",
         "results",
-        "run",
+        "runs.memory",
+        "runs.provenance",
+        "runs.run",
         "stages.devices",
         "stages.job",
         "stages.logs",
@@ -60,6 +59,7 @@ APART = frozenset(
         "tables.registry",
         "tensor_files",
         "training.checkpoint",
+        "user_code",
     )
 )
 

@@ -68,9 +68,9 @@ OUTLINE = (
 )
 WILDCARDS: dict[str, tuple[str, ...]] = {
     "pixels": ("dataset", "size"),
-    "train": IDENTITY,
+    "train": tuple(IDENTITY),
     "attack": (*IDENTITY, "attack"),
-    "bounds": IDENTITY,
+    "bounds": tuple(IDENTITY),
     "initialisation": ("experiment", "network"),
 }
 # Per stage: the log of the job that made a result last, likewise.

@@ -14,7 +14,7 @@ from advdim.stages.pixels import prepare_pixels
 from advdim.streams import stream
 from advdim.tables import gather, write_table
 from advdim.units import Normalisation
-from tests.test_tables import epoch_rows
+from tests.tables.test_tables import epoch_rows
 
 
 @pytest.fixture

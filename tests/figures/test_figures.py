@@ -14,13 +14,14 @@ from advdim.catalogue.methods import METHODS, first_order_factor
 from advdim.config import load
 from advdim.config.sweep import FigureSettings
 from advdim.config.training import Methods
-from advdim.exponents import PREDICTED
 from advdim.figures import style
 from advdim.figures.dimension import best_strengths, smoothed
 from advdim.figures.dynamics import stopped_early, train_test_gaps
 from advdim.stages.figure import _of_experiment
-from advdim.summaries import ladder
-from advdim.tables import CELL_KEYS, MEASURE_COLUMNS, schema, summarise
+from advdim.sweep import IDENTITY
+from advdim.tables import MEASURE_COLUMNS, schema, summarise
+from advdim.tables.attack_summaries import ladder
+from advdim.tables.exponents import PREDICTED
 
 
 def synthetic_tables(status="done"):
@@ -125,7 +126,7 @@ def attack_tables(cells):
             pixels = np.linspace(0, 1, 3 * cell["size"] ** 2, dtype=np.float32)
             examples += [
                 {
-                    **{name: same[name] for name in CELL_KEYS}, "attack": "pgd_linf", "sample": k,
+                    **{name: same[name] for name in IDENTITY}, "attack": "pgd_linf", "sample": k,
                     "channels": 3, "label": "one",
                     "prediction": "one", "adversarial_prediction": "two", "found": k < 2,
                     "norm_linf": 0.01, "clean": pixels, "perturbed": pixels + 0.01,

@@ -10,7 +10,7 @@ import yaml
 from advdim.catalogue.figures import FIGURES
 from advdim.claims.registry import CLAIMS
 from advdim.config import load
-from advdim.flags import SENTENCES
+from advdim.measures.flags import SENTENCES
 from advdim.report.page import READ, SECTIONS, report_page
 from advdim.stages.report import write_report
 from advdim.stages.tables import make_table

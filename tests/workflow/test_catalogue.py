@@ -19,7 +19,7 @@ def logit_penalty(network, inputs, targets, epsilon):
     return functional.cross_entropy(logits, targets) + epsilon * logits.square().mean()
 """,
     "attacks/brightness.py": """
-from advdim.attacks.fixed import FunctionAttack
+from advdim.attacks.at_threshold import FunctionAttack
 
 
 def _brighter(batch, threshold):

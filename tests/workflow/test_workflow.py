@@ -114,7 +114,7 @@ EDITS = {
     "figures/dimension.py": {"figure": 1, "report_page": 1},
     "figures/style.py": {"figure": 7, "report_page": 1},
     "claims/base.py": CLAIMED,
-    "sandwich.py": {**SANDWICH_AGAIN, "figure": 1, **CLAIMED},
+    "tables/bounds_beside_attacks.py": {**SANDWICH_AGAIN, "figure": 1, **CLAIMED},
     "tables/cells.py": {
         **CELL_TABLES_AGAIN, **FIGURES_AGAIN
     },

@@ -8,11 +8,11 @@ from functools import cache
 from snakemake.exceptions import WorkflowError
 
 from advdim.code_digest import code_digest
-from advdim.command_line import same_options
+from advdim.runs.command_line import same_options
 from advdim.config import ConfigError, load
-from advdim.costs import groups_of_cells, resources_of
+from advdim.planning.costs import groups_of_cells, resources_of
 from advdim.catalogue.figures import FIGURES
-from advdim.python_path import share_package
+from advdim.runs.python_path import share_package
 from advdim.results import (
     FILES,
     LOGS,
@@ -25,7 +25,7 @@ from advdim.results import (
     revision,
     training_modules,
 )
-from advdim.run import Run
+from advdim.runs.run import Run
 from advdim.stages.tables import RECIPES
 from advdim.sweep import example_cells, table_settings
 

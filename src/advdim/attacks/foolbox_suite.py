@@ -21,10 +21,10 @@ import torch
 from foolbox import attacks as foolbox_attacks
 from torch import Tensor, nn
 
+from advdim.attacks.at_threshold import OneStepAttack, ThresholdAttack
 from advdim.attacks.base import Batch, MinimalAttack
-from advdim.attacks.fixed import FixedAttack, OneStepAttack
-from advdim.attacks.minimal import search_direction
 from advdim.attacks.pgd import per_sample
+from advdim.attacks.search import search_direction
 
 MakeAttack = Callable[[], Any]
 
@@ -44,7 +44,7 @@ class PerturbationNetwork(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoolboxAttack(FixedAttack):
+class FoolboxAttack(ThresholdAttack):
     """A foolbox attack at a fixed threshold.
 
     Attributes:
@@ -97,7 +97,7 @@ class FoolboxMinimalAttack(MinimalAttack):
     def minimise(self, batch: Batch) -> Tensor:
         """Run the foolbox attack."""
         with library_randomness(batch):
-            criterion = foolbox.criteria.Misclassification(batch.targets)
+            criterion = foolbox.criteria.Misclassification(batch.away_from)
             return self.make().run(foolbox_model(batch.network, batch), batch.inputs, criterion)
 
 
@@ -121,18 +121,18 @@ class BoundaryAttack(FoolboxMinimalAttack):
                 result[rows] = self.make().run(
                     foolbox_model(batch.network, batch),
                     part.inputs,
-                    foolbox.criteria.Misclassification(part.targets),
+                    foolbox.criteria.Misclassification(part.away_from),
                     starting_points=starts[rows],
                 )
         return result
 
 
 def nearest_other(batch: Batch) -> Tensor:
-    """Return for each sample the first crossing on the way to the nearest non-target sample."""
+    """Return, per sample, the first crossing towards the nearest one of another prediction."""
     distances = torch.cdist(batch.inputs.flatten(1), batch.inputs.flatten(1))
     with torch.no_grad():
         predictions = batch.network(batch.inputs).argmax(dim=1)
-    same = predictions.unsqueeze(0) == batch.targets.unsqueeze(1)
+    same = predictions.unsqueeze(0) == batch.away_from.unsqueeze(1)
     nearest = distances.masked_fill(same, math.inf).argmin(dim=1)
     directions = batch.inputs[nearest] - batch.inputs
     scale = search_direction(batch, directions, 1.0, grid=16, ratio=1.1)
@@ -143,7 +143,7 @@ def nearest_other(batch: Batch) -> Tensor:
 def unit_perturbation(attack: Any, batch: Batch, radius: Tensor) -> Tensor:
     """Run a foolbox attack on the perturbation, with threshold 1."""
     network = PerturbationNetwork(batch.network, batch.inputs, radius).eval()
-    criterion = foolbox.criteria.Misclassification(batch.targets)
+    criterion = foolbox.criteria.Misclassification(batch.away_from)
     with library_randomness(batch):
         start = torch.zeros_like(batch.inputs)
         return attack.run(foolbox_model(network, batch), start, criterion, epsilon=1.0)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from advdim.bounds.analysis import Analysis, divide
+from advdim.bounds.constants_and_margins import Analysis, divide
 from advdim.bounds.layers import Linear, Relu
 from advdim.bounds.local import local_bound
 from advdim.catalogue.bounds import BOUNDS
@@ -70,14 +70,3 @@ def largest(bounds: Mapping[str, Tensor]) -> tuple[Tensor, list[str]]:
     names = list(bounds)
     values, winners = torch.stack([bounds[name] for name in names]).max(0)
     return values, [names[index] for index in winners.tolist()]
-
-
-def violations(bounds: Tensor, adversarial_norms: Tensor, tolerance: float = 1e-6) -> Tensor:
-    """Return the indices of samples whose bound exceeds a verified adversarial norm.
-
-    Both tensors have shape (N,) and the same units; a sample without an adversarial has norm
-    infinity. ``tolerance`` is relative and covers the rounding of the norms. A bound that is not a
-    number, or is negative, counts as a violation.
-    """
-    invalid = torch.isnan(bounds) | (bounds < 0)
-    return torch.nonzero(invalid | (bounds > adversarial_norms * (1 + tolerance))).flatten()

@@ -80,7 +80,7 @@ ATTACKS: dict[str, AttackEntry] = {
         ),
         AttackEntry(
             name="pgd_linf",
-            function="advdim.attacks.fixed:pgd_linf",
+            function="advdim.attacks.at_threshold:pgd_linf",
             settings="advdim.config.attack_settings:PgdOptions",
             look=Look(label=r"PGD, $\ell_\infty$", colour=RED, marker="D"),
             passes=_steps(40),
@@ -123,7 +123,7 @@ ATTACKS: dict[str, AttackEntry] = {
         ),
         AttackEntry(
             name="pgd_l2",
-            function="advdim.attacks.fixed:pgd_l2",
+            function="advdim.attacks.at_threshold:pgd_l2",
             settings="advdim.config.attack_settings:PgdOptions",
             look=Look(label=r"PGD, $\ell_2$", colour=RED, marker="D"),
             passes=_steps(40),

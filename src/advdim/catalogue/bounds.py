@@ -1,7 +1,7 @@
 """The sound lower bounds, in the order in which the first of equals wins.
 
-A new one is a function of an ``advdim.bounds.analysis.Analysis`` in ``advdim.bounds``, with a proof
-in ``docs/bounds.md``, and an entry here, which gives it its key and its column.
+A new one is a function in ``advdim.bounds``, with a proof in ``docs/bounds.md``, and an entry here,
+which gives it its key and its column.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class BoundEntry(Entry):
     """One sound lower bound.
 
     Attributes:
-        function: maps an analysis of N samples to radii (N,), or None where it does not apply.
+        function: maps an ``Analysis`` of N samples to radii (N,), or None where it does not apply.
         meaning: what it is, after "sound lower bound" in a table's description.
     """
 

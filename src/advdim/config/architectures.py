@@ -71,7 +71,7 @@ class _Patched(_Described):
         """Return one over the root of the number of tokens, which are averaged."""
         return 1 / self.patches
 
-    def unbounded(self) -> str:
+    def no_bounds_because(self) -> str:
         """Say that layer norms and attention have no bound."""
         return f"kind {self.kind!r} has none, as its layer norms have no Lipschitz constant"
 

@@ -15,7 +15,7 @@ from pydantic import (
 
 from advdim.catalogue.attacks import ATTACKS
 from advdim.config.base import Name, Settings, settings_fields
-from advdim.config.own import OwnAttack, refuse_unknown
+from advdim.config.user_code import UserAttack, refuse_unknown
 
 if TYPE_CHECKING:
     AttackName = str
@@ -27,12 +27,12 @@ Threshold = Annotated[float, Field(gt=0)]
 class _AttackOptions(Settings):
     """The effort of each attack; a result depends on that of its own attack only.
 
-    Any other key is the name of an attack of one's own.
+    Any other key is the name of an attack of the user's.
     """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, OwnAttack]
-    own: ClassVar[type[OwnAttack]] = OwnAttack
+    __pydantic_extra__: dict[str, UserAttack]
+    user: ClassVar[type[UserAttack]] = UserAttack
 
     @model_validator(mode="before")
     @classmethod
@@ -40,7 +40,7 @@ class _AttackOptions(Settings):
         return refuse_unknown(value, "attacks.options", cls.model_fields, "An attack")
 
     def names(self) -> list[str]:
-        """Return every name that an experiment may list: the known ones, then one's own."""
+        """Return every name that an experiment may list: the known ones, then the user's."""
         return [*type(self).model_fields, *(self.model_extra or {})]
 
 

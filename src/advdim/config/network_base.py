@@ -34,7 +34,7 @@ class Network(Settings):
         """Return the files that the network is made from, for the dependency graph."""
         return []
 
-    def unbounded(self) -> str | None:
+    def no_bounds_because(self) -> str | None:
         """Return why the network is known to have no lower bounds, or None."""
         return None
 

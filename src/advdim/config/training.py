@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, create_model
 
 from advdim.catalogue.methods import METHODS
 from advdim.config.base import Settings, settings_fields
-from advdim.config.own import OwnMethod, refuse_unknown
+from advdim.config.user_code import UserMethod, refuse_unknown
 
 if TYPE_CHECKING:
     Method = str
@@ -16,15 +16,18 @@ else:
     Method = Literal[tuple(METHODS)]
 
 
+Precision = Literal["auto", "float32", "tf32", "bfloat16_backward", "anchored", "bfloat16"]
+
+
 class _Methods(Settings):
     """The settings of each method; a cell depends on those of its own method only.
 
-    Any other key is the name of a method of one's own.
+    Any other key is the name of a method of the user's.
     """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, OwnMethod]
-    own: ClassVar[type[OwnMethod]] = OwnMethod
+    __pydantic_extra__: dict[str, UserMethod]
+    user: ClassVar[type[UserMethod]] = UserMethod
 
     @model_validator(mode="before")
     @classmethod
@@ -32,7 +35,7 @@ class _Methods(Settings):
         return refuse_unknown(value, "methods", cls.model_fields, "A method")
 
     def names(self) -> list[str]:
-        """Return every name that an experiment may list: the known ones, then one's own."""
+        """Return every name that an experiment may list: the known ones, then the user's."""
         return [*type(self).model_fields, *(self.model_extra or {})]
 
 
@@ -74,13 +77,14 @@ class Training(Settings):
     weight_decay: float = Field(0.0, ge=0)
     halve_every: PositiveInt = Field(30, description="epochs between two learning-rate halvings")
     reload_best: bool = Field(True, description="at a halving, go back to the best validation net")
-    precision: Literal["auto", "float32", "tf32", "mixed", "anchored", "bfloat16"] = Field(
+    precision: Precision = Field(
         "auto",
         description="how training attacks are crafted where the device has bfloat16, else float32. "
-        "mixed: their gradients go back through convolutions in bfloat16. anchored: so, and steps "
-        "after the first take in bfloat16 how inputs have moved since. bfloat16: all of it, not "
-        "for max pools: rounding makes nearly equal inputs equal. tf32 (GPUs): weights learn in "
-        "it, too. auto: anchored on a GPU, float32 on a processor. Measures are always float32",
+        "bfloat16_backward: their gradients go back through convolutions in bfloat16. anchored: "
+        "so, and steps after the first take in bfloat16 how inputs have moved since. bfloat16: all "
+        "of it, not for max pools: rounding makes nearly equal inputs equal. tf32 (GPUs): weights "
+        "learn in it, too. auto: anchored on a GPU, float32 on a processor. Measures are always "
+        "float32",
     )
     measurement: Measurement = Measurement()
 

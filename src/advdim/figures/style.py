@@ -29,13 +29,13 @@ Colour = tuple[float, float, float]
 _PALETTE = [to_rgb(colour) for colour in PALETTE]
 SPARE_COLOURS = [_PALETTE[k] for k in (5, 6, 7, 3)]
 SPARE_MARKERS = "PphdH<>"
-# Names of one's own in the order in which a figure comes across them: no two look alike.
+# Names of the user's in the order in which a figure comes across them: no two look alike.
 _SPARED: dict[str, int] = {}
 Look = TypeVar("Look")
 
 
 class Looks(dict[str, Look]):
-    """What known names look like, and a fallback for those of one's own, per figure."""
+    """What known names look like, and a fallback for those of the user's, per figure."""
 
     def __init__(self, known: Mapping[str, Look], spare: Callable[[str], Look]) -> None:
         super().__init__(known)

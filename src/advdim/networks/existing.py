@@ -1,4 +1,4 @@
-"""Networks of one's own or of another package: built, given their weights and their inputs."""
+"""Networks of the user's or of another package: built, given their weights and their inputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from advdim import own
+from advdim import user_code
 from advdim.catalogue.networks import NETWORKS
 from advdim.config.existing import ExistingNetwork, ModuleNetwork, TimmNetwork, TorchvisionNetwork
 from advdim.data.torchvision_import import torchvision
@@ -180,8 +180,8 @@ def users_module(settings: ModuleNetwork, channels: int, size: int, classes: int
     """Build a module of the user's; raises NetworkError where that fails."""
     given = {"channels": channels, "size": size, "classes": classes}
     try:
-        constructor = own.imported(settings.module)
-    except own.OwnCodeError as error:
+        constructor = user_code.imported(settings.module)
+    except user_code.UserCodeError as error:
         raise NetworkError(f"Network {error}.") from error
     try:
         inspect.signature(constructor).bind(**given, **settings.arguments)

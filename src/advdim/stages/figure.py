@@ -46,7 +46,7 @@ def _of_experiment(
     missing = cells["status"] != "done"
     cells.loc[missing, SUMMARY_NAMES] = float("nan")
     rest = {name: table for name, table in tables.items() if name != "cells"}
-    shown = cells.loc[~missing, list(IDENTITY)]
+    shown = cells.loc[~missing, IDENTITY]
     chosen = {name: table.merge(shown) for name, table in rest.items()}
     # another experiment may have attacked the same cells in other ways
     own = [*config.experiments[experiment].attacks, "gradient"]
