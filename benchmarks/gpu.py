@@ -25,11 +25,11 @@ import yaml
 from gpu_page import write_page
 from training_step import MEASURING, NETWORKS, NotThereError, differs, time_one
 
-from advdim.provenance import hardware
+from advdim.runs.provenance import hardware
 from advdim.tables import read_table
 
 ROOT = Path(__file__).parents[1]
-PRECISIONS = ("plain", "float32", "tf32", "mixed", "anchored", "bfloat16")
+PRECISIONS = ("plain", "float32", "tf32", "bfloat16_backward", "anchored", "bfloat16")
 SAME_CELL = ("network", "samples", "epochs")
 
 

@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from advdim.attacks.base import Batch
-from advdim.attacks.minimal import search_direction
+from advdim.attacks.search import search_direction
 from advdim.data.batches import first_inputs
 from advdim.data.pixels import load_pixels
 from advdim.networks.build import load_network
-from advdim.perturbations import loss_gradient
+from advdim.networks.perturbations import loss_gradient
 from advdim.stages.machine import reproducible
 
 THRESHOLDS = 1000
@@ -55,9 +55,9 @@ def batched(network: nn.Module, inputs: Tensor, ceiling: float, batch_size: int 
     inputs = inputs.contiguous(memory_format=torch.channels_last)
     for part in inputs.split(batch_size):
         with torch.no_grad():
-            targets = network(part).argmax(dim=1)
-        direction = loss_gradient(network, part, targets)[1].sign()
-        batch = Batch(network, part, targets, None, 0, 0)
+            away_from = network(part).argmax(dim=1)
+        direction = loss_gradient(network, part, away_from)[1].sign()
+        batch = Batch(network, part, away_from, None, 0, 0)
         smallest.append(search_direction(batch, direction, ceiling, skip=True))
     return torch.cat(smallest)
 

@@ -28,7 +28,7 @@ from advdim.config import Config, load
 from advdim.data.batches import first_inputs
 from advdim.data.prepare import prepare
 from advdim.networks.build import Shape, build
-from advdim.perturbations import per_sample_loss, pgd_linf
+from advdim.networks.perturbations import per_sample_loss, pgd_linf
 from advdim.stages.machine import reproducible
 from advdim.streams import stream
 from advdim.training.loop import Trainer

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.config.data import Augmentation
-from advdim.config.network import ConvolutionalNetwork
 from advdim.config.training import Training
 from advdim.data.pixels import Pixels
 from advdim.data.torchvision_import import torchvision

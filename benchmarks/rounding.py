@@ -165,7 +165,7 @@ TWINS: dict[str, Callable[[nn.Sequential], nn.Module]] = {
     "float32": lambda network: network,
     "tf32": lambda network: rounded(network, TF32, TF32, first_in_float32=True),
     "tf32, first layer too": lambda network: rounded(network, TF32, TF32),
-    "mixed": lambda network: rounded(network, FLOAT32, BFLOAT16),
+    "bfloat16_backward": lambda network: rounded(network, FLOAT32, BFLOAT16),
     "anchored": lambda network: rounded(network, BFLOAT16, BFLOAT16, anchored=True),
     "sums of two bfloat16": lambda network: rounded(
         network, SPLIT_BFLOAT16, SPLIT_BFLOAT16, first_in_float32=True

@@ -32,7 +32,7 @@ import torch
 from torch import Tensor, nn
 
 from advdim.attacks.autoattack import AutoAttack, UnitRangeNetwork, unit_range
-from advdim.attacks.base import Attack, Batch, MinimalAttack, find_adversarials, norms
+from advdim.attacks.base import Attack, Batch, MinimalAttack, find_adversarials
 from advdim.attacks.evaluate import default_ceiling, predict, verify
 from advdim.attacks.foolbox_suite import FoolboxMinimalAttack, library_randomness
 from advdim.attacks.pgd import Norm
@@ -41,6 +41,7 @@ from advdim.data.batches import first_inputs
 from advdim.data.pixels import load_pixels
 from advdim.data.torchvision_import import torchvision
 from advdim.networks.build import load_network
+from advdim.networks.perturbations import norms
 from advdim.stages.machine import reproducible
 from advdim.units import threshold
 
@@ -80,14 +81,14 @@ class LibraryFunction(MinimalAttack):
         offset, scale = unit_range(batch, REACH)
         network = UnitRangeNetwork(batch.network, offset, scale).eval()
         with library_randomness(batch):
-            moved = self.function(network, (batch.inputs - offset) / scale, batch.targets)
+            moved = self.function(network, (batch.inputs - offset) / scale, batch.away_from)
         return (offset + scale * moved.detach()).clone()
 
 
 def of_project() -> dict[str, Attack]:
     """Return the project's own names that look for the smallest adversarial, and foolbox's FMN."""
     attacks: dict[str, Attack] = {
-        name: ATTACKS[name] for name in ATTACKS if ATTACKS[name].kind == "minimal"
+        name: attack for name, attack in ATTACKS.items() if isinstance(attack, MinimalAttack)
     }
     attacks.pop("boundary_l2")
     attacks |= {name: ATTACKS[name] for name in ("pgd_l2", "pgd_linf")}
@@ -248,7 +249,7 @@ def within(function: Callable[..., Tensor], norm: Norm, batch: Batch, radius: fl
     network = UnitRangeNetwork(batch.network, offset, scale).eval()
     with library_randomness(batch):
         images = (batch.inputs - offset) / scale
-        moved = function(network, images, batch.targets, eps=radius / scale).detach()
+        moved = function(network, images, batch.away_from, eps=radius / scale).detach()
     return batch.inputs + scale * (moved - images)
 
 

@@ -29,12 +29,12 @@ from typing import Any
 import torch
 from reference import copy_weights, plain_network, plain_pgd, plain_step
 
+from advdim.catalogue.methods import METHODS
 from advdim.config import Config
-from advdim.config.network import ConvolutionalNetwork
-from advdim.costs import PASSES as TRAINING_PASSES
+from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.networks.build import Shape, build
+from advdim.networks.perturbations import pgd_linf
 from advdim.networks.precision import CRAFTING, arithmetic
-from advdim.perturbations import pgd_linf
 from advdim.stages.machine import reproducible
 from advdim.training.regularisers import REGULARISERS, objective
 
@@ -51,7 +51,9 @@ VARIANTS = ("plain", *CRAFTING)
 EPSILON = 0.01
 ATTACK_STEPS, RELATIVE_STEP = 10, 1 / 7.5
 # Passes through the network per step, in forward passes; a gradient of the inputs alone is 2.
-PASSES = {method: 2 * passes for method, passes in TRAINING_PASSES.items()}
+PASSES = {
+    name: 2 * entry.passes for name, entry in METHODS.items() if isinstance(entry.passes, float)
+}
 PASSES |= {"pgd_linf": 17, "evaluation": 1, "test_attack": 2 * ATTACK_STEPS + 1}
 MEASURING = ("evaluation", "test_attack")
 USUAL = ["none", "grad_l1", "aug_linf", "pgd_linf", "evaluation", "test_attack"]

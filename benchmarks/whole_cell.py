@@ -27,11 +27,11 @@ import yaml
 from reference import copy_weights, plain_network, plain_training
 
 from advdim.config import load
-from advdim.config.network import ConvolutionalNetwork
+from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.config.training import Training
 from advdim.data.batches import Batches
 from advdim.data.prepare import prepare
-from advdim.measures import measure
+from advdim.measures.vulnerability import measure
 from advdim.networks.build import Shape, build
 from advdim.networks.precision import CRAFTING
 from advdim.stages.machine import reproducible

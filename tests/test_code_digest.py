@@ -16,9 +16,9 @@ MODULES = {stage: [f"advdim.stages.{stage}"] for stage in RESULT_STAGES} | {
     "table_cells": ["advdim.stages.tables.cells"],
     "table_bounds": ["advdim.stages.tables.bounds"],
     "claims": ["advdim.stages.tables.claims"],
-    "report": ["advdim.stages.report"],
-    "dimension": ["advdim.stages.figure", "advdim.figures.dimension"],
-    "pooling": ["advdim.stages.figure", "advdim.figures.pooling"],
+    "report": ["advdim.stages.report", "advdim.catalogue.figures"],
+    "dimension": ["advdim.stages.figure", "advdim.catalogue.methods", "advdim.figures.dimension"],
+    "pooling": ["advdim.stages.figure", "advdim.catalogue.methods", "advdim.figures.pooling"],
 }
 
 
@@ -52,13 +52,14 @@ def digests(package):
         ("attacks/base.py", "\nEDITED = 1\n", {"attack", "autoattack"}),
         ("bounds/sound.py", "\nEDITED = 1\n", {"bounds"}),
         ("data/prepare.py", "\nEDITED = 1\n", {"pixels"}),
-        ("sandwich.py", "\nEDITED = 1\n", {"table_bounds"}),
+        ("tables/bounds_beside_attacks.py", "\nEDITED = 1\n", {"table_bounds"}),
         ("tables/cells.py", "\nEDITED = 1\n", {"table_cells"}),
         ("report/page.py", "\nEDITED = 1\n", {"report"}),
         ("report/templates/page.html", "<p>Edited.</p>", {"report"}),
         ("figures/pooling.py", "\nEDITED = 1\n", {"pooling"}),
         ("figures/style.py", "\nEDITED = 1\n", {"pooling", "dimension"}),
-        ("figures/captions.py", "\nEDITED = 1\n", {"report"}),
+        ("catalogue/figures.py", "\nEDITED = 1\n", {"report"}),
+        ("catalogue/methods.py", "\nEDITED = 1\n", {"pooling", "dimension"}),
         # What only checks, stores or explains.
         ("config/explain.py", "\nEDITED = 1\n", set()),
         ("tables/parquet.py", "\nEDITED = 1\n", set()),

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from advdim.attacks.registry import ATTACKS
+from advdim.catalogue.attacks import ATTACKS
+from advdim.catalogue.figures import FIGURES
 from advdim.config import load
-from advdim.figures.registry import FIGURES
 from advdim.tables import TABLES
 from tests.pages import PAGES, ROOT
 

@@ -14,8 +14,8 @@ from advdim import __version__
 from advdim.config import Config, ConfigError, load, schema
 from advdim.config.explain import nearest
 from advdim.config.reference import reference
-from advdim.costs import GPU_TERAFLOPS
 from advdim.files import write_json
+from advdim.planning.costs import GPU_TERAFLOPS
 from advdim.results import FILES
 from advdim.sweep import IDENTITY, Cell, experiments_by_cell
 
@@ -70,7 +70,7 @@ def _read(path: str) -> Config:
 
 
 def _check(options: argparse.Namespace) -> None:
-    from advdim.trial import network_problems
+    from advdim.planning.trial import network_problems
 
     config = _read(options.config)
     cells = experiments_by_cell(config)
@@ -80,7 +80,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from advdim.plan import make_plan
+    from advdim.planning.plan import make_plan
 
     print(make_plan(_read(options.config), options.gpu))
 

@@ -14,7 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from advdim.attacks.registry import MODULES
+from advdim.catalogue.attacks import ATTACKS
+from advdim.catalogue.bounds import BOUNDS
+from advdim.catalogue.methods import METHODS
+from advdim.catalogue.networks import NETWORKS
 from advdim.code_digest import code_digest
 from advdim.config import Config
 from advdim.data.contents import Contents
@@ -65,9 +68,9 @@ OUTLINE = (
 )
 WILDCARDS: dict[str, tuple[str, ...]] = {
     "pixels": ("dataset", "size"),
-    "train": IDENTITY,
+    "train": tuple(IDENTITY),
     "attack": (*IDENTITY, "attack"),
-    "bounds": IDENTITY,
+    "bounds": tuple(IDENTITY),
     "initialisation": ("experiment", "network"),
 }
 # Per stage: the log of the job that made a result last, likewise.
@@ -177,17 +180,34 @@ def config_hash(config: Config, result: Result) -> str:
 
 def code_hash(config: Config, result: Result) -> str:
     """Return the digest of the code that a result is made by, the user's own left out."""
-    return _code_hash(result.stage, result.wildcards.get("attack", ""))
+    values = result.wildcards
+    kind = config.networks[values["network"]].kind if "network" in values else ""
+    return _code_hash(result.stage, kind, values.get("method", ""), values.get("attack", ""))
 
 
 def attack_modules(attack: str) -> list[str]:
-    """Return the module of a registered attack, none for any other name."""
-    return [MODULES[attack]] if attack in MODULES else []
+    """Return the module of a known attack, none for any other name."""
+    return ATTACKS[attack].modules if attack in ATTACKS else []
+
+
+def training_modules() -> list[str]:
+    """Return the modules that any network is trained by: the stage's, methods' and networks'."""
+    entries = [*METHODS.values(), *NETWORKS.values()]
+    return ["advdim.stages.train", *(module for entry in entries for module in entry.modules)]
 
 
 @cache
-def _code_hash(stage: str, attack: str) -> str:
-    return code_digest(f"advdim.stages.{stage}", *attack_modules(attack))
+def _code_hash(stage: str, kind: str, method: str, attack: str) -> str:
+    modules = [f"advdim.stages.{stage}", *(NETWORKS[kind].modules if kind else [])]
+    if stage == "attack":
+        modules += attack_modules(attack)
+    if stage == "bounds":
+        modules += [module for entry in BOUNDS.values() for module in entry.modules]
+    if stage != "train" or method not in METHODS:
+        return code_digest(*modules)
+    # The factor is recorded with the network; the entry's look and cost are not.
+    code = code_digest(*modules, *METHODS[method].modules)
+    return digest(f"{code} {METHODS[method].first_order_factor}")
 
 
 def read_record(path: str | Path) -> Record | None:

@@ -6,17 +6,15 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from advdim import own
+from advdim import user_code
 from advdim.config.base import Settings, canonical_epsilon
 from advdim.config.existing import ExistingNetwork, ModuleNetwork
 from advdim.config.network import AnyNetwork
-from advdim.config.own import OwnCode
 from advdim.config.sweep import Config
-
-IDENTITY = ("dataset", "network", "size", "method", "epsilon", "seed")
+from advdim.config.user_code import UserCode
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,10 @@ class Cell:
     def columns(self) -> dict[str, str | int | float]:
         """Return the six identity columns as they stand in tables."""
         return {**asdict(self), "epsilon": float(self.epsilon)}
+
+
+# What identifies a cell, in the order of its path and of every table's first columns.
+IDENTITY = [field.name for field in fields(Cell)]
 
 
 def experiment_cells(config: Config, name: str) -> Iterator[Cell]:
@@ -111,8 +113,8 @@ def training_settings(config: Config, cell: Cell) -> str:
 def _with_code(settings: Settings) -> dict[str, Any]:
     """Return settings as JSON values, with the code where that is the user's own."""
     values = settings.model_dump(mode="json")
-    if isinstance(settings, OwnCode):
-        values["code"] = own.fingerprint(settings.module)
+    if isinstance(settings, UserCode):
+        values["code"] = user_code.fingerprint(settings.module)
     return values
 
 
@@ -120,7 +122,7 @@ def _network_code(network: AnyNetwork) -> dict[str, str]:
     # Beside the architecture, not in it: that is what a stored network is built from.
     if not isinstance(network, ModuleNetwork):
         return {}
-    return {"network_code": own.fingerprint(network.module)}
+    return {"network_code": user_code.fingerprint(network.module)}
 
 
 def _downloaded_weights(network: AnyNetwork) -> dict[str, str]:

@@ -87,12 +87,12 @@ def test_few_classes_are_attacked_without_the_member_that_needs_four(
 
 def test_nine_targets_are_enough_for_any_number_of_classes(images: Images) -> None:
     """As the reference; the library would attack each of 99."""
-    for classes, targets in ((5, 4), (10, 9), (100, 9)):
+    for classes, away_from in ((5, 4), (10, 9), (100, 9)):
         network = nn.Sequential(nn.Flatten(), nn.Linear(192, classes)).eval()
         batch = next(brief().batches(network, *images, 0, 64, None))
         for name in ("apgd_t", "fab_t"):
             member = brief()._member(name, network, 0.1, classes, batch)
-            assert member.n_target_classes == targets, (name, classes)
+            assert member.n_target_classes == away_from, (name, classes)
 
 
 def test_the_effort_of_the_reference_goes_without_saying() -> None:

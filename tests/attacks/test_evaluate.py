@@ -83,12 +83,12 @@ def test_box_is_kept(attack: Attack, linear: nn.Module, images: Images) -> None:
     pixels = NORMALISATION.invert(images[0]).clamp(0, 1)
     inputs = NORMALISATION.apply(pixels)
     box = NORMALISATION.box(inputs)
-    targets = linear(inputs).argmax(dim=1)
-    perturbed = attack.run(linear, inputs, targets, 0.8, box=box)
+    away_from = linear(inputs).argmax(dim=1)
+    perturbed = attack.run(linear, inputs, away_from, 0.8, box=box)
     back = NORMALISATION.invert(perturbed)
     assert back.min() >= -1e-6
     assert back.max() <= 1 + 1e-6
-    free = attack.run(linear, inputs, targets, 0.8)
+    free = attack.run(linear, inputs, away_from, 0.8)
     assert not torch.equal(free, perturbed)
     rows = evaluate_attack(
         linear, inputs, images[1], attack, 0.8, normalisation=NORMALISATION, box=True
@@ -171,8 +171,8 @@ def test_false_claims_are_violations(network: nn.Module, images: Images) -> None
     inputs, _ = images
     attack = ATTACKS["fgsm"]
     with torch.no_grad():
-        targets = network(inputs).argmax(dim=1)
-    batch = Batch(network, inputs, targets, None, 0, 40)
+        away_from = network(inputs).argmax(dim=1)
+    batch = Batch(network, inputs, away_from, None, 0, 40)
     claimed = torch.zeros(len(inputs), dtype=torch.bool)
     verify(network, attack, batch, inputs, claimed, 0.1)
     claimed[3] = True

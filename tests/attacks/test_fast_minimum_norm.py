@@ -10,9 +10,9 @@ import torch
 from foolbox import attacks as foolbox_attacks
 from torch import Tensor, nn
 
-from advdim.attacks.base import norms
 from advdim.attacks.evaluate import evaluate_attack, predict
 from advdim.attacks.registry import ATTACKS
+from advdim.networks.perturbations import norms
 
 Images = tuple[Tensor, Tensor]
 NAMES = ("fmn_l2", "fmn_linf")

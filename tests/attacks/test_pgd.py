@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import functools
+
 import foolbox
 import pytest
 import torch
@@ -7,8 +9,8 @@ from foolbox import attacks as foolbox_attacks
 from torch import Tensor, nn
 from torch.nn import functional
 
-from advdim.attacks.base import norms
-from advdim.attacks.pgd import Norm, fgsm, gradient_l2, pgd
+from advdim.attacks.pgd import Norm, pgd
+from advdim.networks.perturbations import norms
 
 Images = tuple[Tensor, Tensor]
 FOOLBOX = {
@@ -17,11 +19,17 @@ FOOLBOX = {
 }
 THRESHOLD: dict[Norm, float] = {"linf": 0.37, "l2": 4.6}
 
+# The one-step special cases (Goodfellow et al., 2015; ICML 2019, Eq. 2).
+fgsm = functools.partial(pgd, steps=1, step_size=1.0, norm="linf")
+gradient_l2 = functools.partial(pgd, steps=1, step_size=1.0, norm="l2")
 
-def wrong_and_loss(network: nn.Module, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+
+def wrong_and_loss(network: nn.Module, inputs: Tensor, away_from: Tensor) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         logits = network(inputs)
-    return logits.argmax(1) != targets, functional.cross_entropy(logits, targets, reduction="none")
+    return logits.argmax(1) != away_from, functional.cross_entropy(
+        logits, away_from, reduction="none"
+    )
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

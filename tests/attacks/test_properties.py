@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advdim.attacks.base import Attack, Batch, norms
+from advdim.attacks.at_threshold import ThresholdAttack
+from advdim.attacks.base import Attack, Batch
 from advdim.attacks.evaluate import AttackViolation, evaluate_attack
-from advdim.attacks.fixed import FixedAttack
 from advdim.attacks.registry import ATTACKS
+from advdim.networks.perturbations import norms
 
 from .conftest import generous
 
@@ -131,7 +132,7 @@ def test_negative_thresholds_and_training_mode_are_refused(
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoAttack(FixedAttack):
+class NoAttack(ThresholdAttack):
     """Returns its inputs."""
 
     def perturb(self, batch: Batch, epsilon: float | Tensor) -> Tensor:
@@ -139,7 +140,7 @@ class NoAttack(FixedAttack):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EscapingAttack(FixedAttack):
+class EscapingAttack(ThresholdAttack):
     """Leaves its ball by one part in a hundred."""
 
     def perturb(self, batch: Batch, epsilon: float | Tensor) -> Tensor:

@@ -15,10 +15,10 @@ from foolbox import attacks as foolbox_attacks
 from torch import Tensor, nn
 
 from advdim.attacks.autoattack import AutoAttack
-from advdim.attacks.base import norms
 from advdim.attacks.evaluate import evaluate_attack
 from advdim.attacks.foolbox_suite import BoundaryAttack, nearest_other
 from advdim.attacks.registry import ATTACKS
+from advdim.networks.perturbations import norms
 from advdim.units import Normalisation
 
 Images = tuple[Tensor, Tensor]

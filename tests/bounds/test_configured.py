@@ -1,9 +1,9 @@
 from advdim.bounds import SOUND_BOUNDS
-from advdim.config.bounds import BOUND_NAMES, Bounds
+from advdim.config.bounds import Bounds
 
 
 def test_the_configuration_names_the_bounds_of_the_library():
-    assert tuple(SOUND_BOUNDS) == BOUND_NAMES
+    assert list(SOUND_BOUNDS) == Bounds().kinds
 
 
 def test_limits_per_kind():

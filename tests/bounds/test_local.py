@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from advdim.bounds import lower_bounds
-from advdim.bounds.analysis import analyse, network_constants
+from advdim.bounds.constants_and_margins import analyse, network_constants
+from advdim.bounds.from_torch import read_layers
 from advdim.bounds.linearisation import linearise
 from advdim.bounds.local import MULTIPLIERS, Pairs, _bend_cost, _cost, _gather, _largest_radius
-from advdim.bounds.reading import read_layers
 from advdim.bounds.sound import joint_pooling
 from advdim.streams import stream
 from tests.bounds.test_bounds import NETWORKS, images, initialised

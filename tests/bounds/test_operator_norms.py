@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from advdim.bounds.analysis import network_constants
 from advdim.bounds.certified import certified_norm
+from advdim.bounds.constants_and_margins import network_constants
+from advdim.bounds.from_torch import read_layers
 from advdim.bounds.layers import forward
 from advdim.bounds.operator_norms import (
     convolution_norm,
@@ -19,7 +20,6 @@ from advdim.bounds.operator_norms import (
     patch_norm,
     row_norms,
 )
-from advdim.bounds.reading import read_layers
 from advdim.bounds.rectified import rectified_norm
 from advdim.networks.architectures import ResidualBlock
 

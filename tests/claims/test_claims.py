@@ -6,10 +6,10 @@ import re
 import pandas as pd
 import pytest
 
+from advdim.catalogue.figures import FIGURES
 from advdim.claims import READ_TABLES
 from advdim.claims.base import Claim, adjusted, claim_rows, expected_text, judge, judge_rows
 from advdim.claims.registry import CLAIMS
-from advdim.figures.registry import FIGURES
 from advdim.tables import TABLES, write_table
 
 from . import null_worlds, worlds

@@ -11,7 +11,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from advdim.tables import CELL_KEYS
+from advdim.sweep import IDENTITY
 
 # Measures that follow the size of a network's gradients, and how much less than these others vary.
 OF_GRADIENTS = ("grad_l1", "grad_l1_untied", "grad_l2", "grad_l2_untied", "vulnerability", "damage")
@@ -21,7 +21,7 @@ AUTOCORRELATION = 0.8
 
 def sizes_of_gradients(epochs, random):
     """Return a standard normal number per network."""
-    networks = epochs[CELL_KEYS].drop_duplicates()
+    networks = epochs[IDENTITY].drop_duplicates()
     return pd.Series(
         random.standard_normal(len(networks)), index=pd.MultiIndex.from_frame(networks)
     )
@@ -29,13 +29,13 @@ def sizes_of_gradients(epochs, random):
 
 def vary(rows, measures, spread, random, sizes=None):
     """Multiply measures by factors of the network and, where there are epochs, of the epoch."""
-    starts = ~rows.duplicated(CELL_KEYS)
+    starts = ~rows.duplicated(IDENTITY)
     number = np.cumsum(starts.to_numpy()) - 1 if "epoch" in rows else rows.groupby(
-        CELL_KEYS, sort=False
+        IDENTITY, sort=False
     ).ngroup().to_numpy()  # fmt: skip
     common = 0.0
     if sizes is not None:
-        common = sizes.reindex(pd.MultiIndex.from_frame(rows.loc[starts, CELL_KEYS])).to_numpy()
+        common = sizes.reindex(pd.MultiIndex.from_frame(rows.loc[starts, IDENTITY])).to_numpy()
     for name in measures:
         scale = spread * CALM.get(name, 1.0)
         own = random.standard_normal(number.max() + 1) * (0.3 if sizes is not None else 1)
@@ -51,7 +51,7 @@ def vary(rows, measures, spread, random, sizes=None):
 def _autoregressive(rows, random):
     """Return a stationary AR(1) of variance 1 over the epochs of each network and split."""
     values = random.standard_normal(len(rows))
-    starts = (~rows.duplicated([*CELL_KEYS, "split"])).to_numpy()
+    starts = (~rows.duplicated([*IDENTITY, "split"])).to_numpy()
     innovation = math.sqrt(1 - AUTOCORRELATION**2)
     epoch = np.arange(len(rows)) - np.maximum.accumulate(np.where(starts, np.arange(len(rows)), 0))
     for step in range(1, epoch.max() + 1):

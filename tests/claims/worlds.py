@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from advdim.exponents import PREDICTED
-from advdim.tables import CELL_KEYS
+from advdim.sweep import IDENTITY
+from advdim.tables.exponents import PREDICTED
 
 from .variation import OF_GRADIENTS, sizes_of_gradients, vary
 
@@ -32,7 +32,7 @@ ATTACK_EPSILON = 0.004
 # exponent of the gradient norm in d per PGD strength
 EXPONENTS = {True: (0.5, 0.35, 0.05, -0.1), False: (0.0, 0.15, 0.3, 0.5)}
 STATISTICS = ("loss_l1", "loss_l2", "logit_l2", "logit_mean")
-SETTING = [key for key in CELL_KEYS if key != "seed"]
+SETTING = [key for key in IDENTITY if key != "seed"]
 
 
 def tables(
@@ -50,7 +50,7 @@ def tables(
     vary(epochs, ["loss", "accuracy", "adversarial_accuracy"], spread, random)
     cells = _cells_of(epochs)
     attacks = _expanded(_attacks, truth, seeds)
-    of_attacks = sizes.reindex(pd.MultiIndex.from_frame(attacks[CELL_KEYS])).to_numpy()
+    of_attacks = sizes.reindex(pd.MultiIndex.from_frame(attacks[IDENTITY])).to_numpy()
     attacks[["vulnerability", "damage", "first_order"]] *= np.exp(spread * of_attacks)[:, None]
     attacks["norm_linf_median"] *= np.exp(-spread * of_attacks)
     vary(attacks, ["vulnerability", "damage", "norm_linf_median"], spread / 3, random)
@@ -200,7 +200,7 @@ def _pools(true):
 
 def _cells_of(epochs):
     rows = epochs[epochs["summarised"] & (epochs["split"] == "test")]
-    constant = [*CELL_KEYS, "dimension", "dampening", "attack_threshold"]
+    constant = [*IDENTITY, "dimension", "dampening", "attack_threshold"]
     cells = rows.groupby(constant)[["grad_l1"]].median().add_suffix("_median").reset_index()
     used = [[EXPERIMENTS.get(network, "pools")] for network in cells["network"]]
     return cells.assign(experiments=used, status="done")

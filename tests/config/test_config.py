@@ -6,7 +6,7 @@ import yaml
 
 from advdim.config import ConfigError, load, schema
 from advdim.config.base import canonical_epsilon
-from advdim.config.network import ConvolutionalNetwork
+from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.sweep import experiment_cells
 
 ROOT = Path(__file__).parents[2]

@@ -7,14 +7,14 @@ import subprocess
 import pytest
 
 from advdim.config import load
-from advdim.config.network import ConvolutionalNetwork
+from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.files import DiskFullError, write_json
 from advdim.networks.build import Shape, build, save_network
 from advdim.stages.pixels import prepare_pixels
 from advdim.streams import stream
 from advdim.tables import gather, write_table
 from advdim.units import Normalisation
-from tests.test_tables import epoch_rows
+from tests.tables.test_tables import epoch_rows
 
 
 @pytest.fixture

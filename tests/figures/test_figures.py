@@ -8,19 +8,20 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from advdim.catalogue import attacks as catalogue
+from advdim.catalogue.figures import FIGURES
+from advdim.catalogue.methods import METHODS, first_order_factor
 from advdim.config import load
-from advdim.config.attacks import ATTACK_NAMES
-from advdim.config.sweep import METHODS, FigureSettings
+from advdim.config.sweep import FigureSettings
 from advdim.config.training import Methods
-from advdim.exponents import PREDICTED
 from advdim.figures import style
 from advdim.figures.dimension import best_strengths, smoothed
 from advdim.figures.dynamics import stopped_early, train_test_gaps
-from advdim.figures.registry import FIGURES
 from advdim.stages.figure import _of_experiment
-from advdim.summaries import ladder
-from advdim.tables import CELL_KEYS, MEASURE_COLUMNS, schema, summarise
-from advdim.training.regularisers import first_order_factor
+from advdim.sweep import IDENTITY
+from advdim.tables import MEASURE_COLUMNS, schema, summarise
+from advdim.tables.attack_summaries import ladder
+from advdim.tables.exponents import PREDICTED
 
 
 def synthetic_tables(status="done"):
@@ -32,7 +33,7 @@ def synthetic_tables(status="done"):
 def invented_tables(status):
     """Cells in which the gradient norm is sqrt(d) / (1 + 100 epsilon) exactly."""
     epochs, cells = [], []
-    grid = itertools.product(METHODS[1:], (0.0, 0.001, 0.01, 0.1), (8, 16, 32), (0, 1))
+    grid = itertools.product(list(METHODS)[1:], (0.0, 0.001, 0.01, 0.1), (8, 16, 32), (0, 1))
     for method, epsilon, size, seed in grid:
         identity = {
             "dataset": "d", "network": "n", "size": size,
@@ -125,7 +126,7 @@ def attack_tables(cells):
             pixels = np.linspace(0, 1, 3 * cell["size"] ** 2, dtype=np.float32)
             examples += [
                 {
-                    **{name: same[name] for name in CELL_KEYS}, "attack": "pgd_linf", "sample": k,
+                    **{name: same[name] for name in IDENTITY}, "attack": "pgd_linf", "sample": k,
                     "channels": 3, "label": "one",
                     "prediction": "one", "adversarial_prediction": "two", "found": k < 2,
                     "norm_linf": 0.01, "clean": pixels, "perturbed": pixels + 0.01,
@@ -288,7 +289,7 @@ def test_the_ladder_grows_with_the_root_of_the_dimension():
 
 def test_colours_and_labels_name_every_attack():
     for owner in (style.ATTACK_COLOURS, style.ATTACK_LABELS, style.ATTACK_MARKERS):
-        assert set(owner) == set(ATTACK_NAMES)
+        assert set(owner) == set(catalogue.ATTACKS)
 
 
 def test_the_examples_show_every_image_of_every_size():

@@ -19,6 +19,7 @@ from advdim.config.existing import ModuleNetwork, TimmNetwork, TorchvisionNetwor
 from advdim.data.pixels import load_pixels
 from advdim.data.torchvision_import import torchvision
 from advdim.networks.build import NetworkError, Shape, build
+from advdim.planning.trial import network_problems
 from advdim.results import FILES, Result, inputs_of, is_current
 from advdim.stages.attack import attack_cell
 from advdim.stages.pixels import prepare_pixels
@@ -26,7 +27,6 @@ from advdim.stages.train import train_cell
 from advdim.streams import stream
 from advdim.sweep import experiments_by_cell
 from advdim.tables import read_table
-from advdim.trial import network_problems
 from advdim.units import Normalisation
 
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}

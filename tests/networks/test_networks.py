@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from advdim.config.network import ConvolutionalNetwork, ModuleNetwork
+from advdim.config.convolutional import ConvolutionalNetwork
+from advdim.config.existing import ModuleNetwork
 from advdim.networks.build import NetworkError, Shape, build, load_network, save_network
 from advdim.streams import stream
 from advdim.units import Normalisation

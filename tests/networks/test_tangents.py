@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.autograd.forward_ad import dual_level, make_dual, unpack_dual
 
-from advdim.networks.tangents import forward_with_push, has_tangents
+from advdim.networks.tangents import can_linearize, linearize
 
 LAYERS = {
     "convolution": lambda: nn.Conv2d(3, 3, 3, padding=2, dilation=2, padding_mode="reflect"),
@@ -52,8 +52,8 @@ def batch():
 @pytest.mark.parametrize("name", LAYERS)
 def test_directions_are_those_of_forward_differentiation(name, training, batch):
     network, (inputs, direction, _) = network_with(LAYERS[name]()).train(training), batch
-    assert has_tangents(network)
-    logits, push = forward_with_push(network, inputs)
+    assert can_linearize(network)
+    logits, push = linearize(network, inputs)
     with dual_level():
         expected = unpack_dual(network(make_dual(inputs, direction)))
         torch.testing.assert_close(push(direction), expected.tangent)
@@ -65,7 +65,7 @@ def test_second_derivatives_are_those_of_double_backpropagation(name, training, 
     network, (inputs, direction, weights) = network_with(LAYERS[name]()).train(training), batch
     inputs.requires_grad_()
     wanted = [inputs, *network.parameters()]
-    _, push = forward_with_push(network, inputs)
+    _, push = linearize(network, inputs)
     ours = torch.autograd.grad((weights * push(direction)).sum(), wanted, allow_unused=True)
     (gradient,) = torch.autograd.grad((weights * network(inputs)).sum(), inputs, create_graph=True)
     theirs = torch.autograd.grad((gradient * direction).sum(), wanted, allow_unused=True)
@@ -79,7 +79,7 @@ def test_second_derivatives_are_those_of_double_backpropagation(name, training, 
 def test_statistics_are_updated_as_by_the_network(batch):
     network = network_with(nn.ReLU()).train()
     other = copy.deepcopy(network)
-    _, push = forward_with_push(network, batch[0])
+    _, push = linearize(network, batch[0])
     push(batch[1])
     other(batch[0])
     for name, value in other.state_dict().items():
@@ -92,5 +92,5 @@ def test_statistics_are_updated_as_by_the_network(batch):
     ids=["unknown", "no parameters", "average of all batches"],
 )
 def test_what_it_does_not_know_it_leaves_alone(layer):
-    assert not has_tangents(network_with(layer))
-    assert not has_tangents(nn.Linear(2, 3))
+    assert not can_linearize(network_with(layer))
+    assert not can_linearize(nn.Linear(2, 3))

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from advdim.config import load
-from advdim.flags import NOT_FINITE, SENTENCES, ZERO_GRADIENTS
+from advdim.measures.flags import NOT_FINITE, SENTENCES, ZERO_GRADIENTS
 from advdim.report.doubts import Failure, failures_of, flagged_of
 from advdim.results import all_results
 from advdim.tables import TABLES

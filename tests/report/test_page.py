@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from advdim.catalogue.figures import FIGURES
 from advdim.claims.registry import CLAIMS
 from advdim.config import load
-from advdim.figures.captions import CAPTIONS
-from advdim.flags import SENTENCES
+from advdim.measures.flags import SENTENCES
 from advdim.report.page import READ, SECTIONS, report_page
 from advdim.stages.report import write_report
 from advdim.stages.tables import make_table
@@ -88,7 +88,7 @@ def test_every_figure_is_embedded_with_its_caption_as_text(made):
     assert len(images) == len(drawn)
     for image, figure in zip(images, drawn, strict=True):
         assert image["src"].startswith("data:image/png;base64,")
-        assert CAPTIONS[figure] in image["alt"]
+        assert FIGURES[figure].caption in image["alt"]
 
 
 def test_every_link_leads_to_a_place_on_the_page(made):

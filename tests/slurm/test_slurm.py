@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from advdim.config import load
-from advdim.costs import resources_of
+from advdim.planning.costs import resources_of
 from advdim.results import all_results
 from advdim.tables import TABLES, read_table
 from tests.workflow.conftest import ROOT, Workflow

@@ -2,8 +2,8 @@
 
 import pytest
 
+from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.config.data import Augmentation, DigitsDataset
-from advdim.config.network import ConvolutionalNetwork
 from advdim.config.training import Methods, Training
 from advdim.data.prepare import prepare
 from advdim.networks.build import Shape, build

@@ -9,11 +9,11 @@ import pytest
 import torch
 from benchmarks.reference import copy_weights, plain_network, plain_objective
 
-from advdim.config.network import ConvolutionalNetwork
+from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.config.training import Methods
 from advdim.networks.build import Shape, build
 from advdim.networks.low_precision import low_precision, low_precision_backward
-from advdim.perturbations import loss_gradient, one_step
+from advdim.networks.perturbations import loss_gradient, one_step
 from advdim.training.regularisers import REGULARISERS, objective
 
 SIZE, BATCH, CLASSES, EPSILON = 16, 32, 4, 0.01

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.config.data import Augmentation, DigitsDataset
-from advdim.config.network import ConvolutionalNetwork
 from advdim.config.training import Training
 from advdim.data.prepare import prepare
 from advdim.networks.build import Shape, build

@@ -12,8 +12,8 @@ from tests.training.test_equivalence import POOLED, SIZE, STRIDED, batch, differ
 
 from advdim.networks import precision
 from advdim.networks.low_precision import AnchoredConvolution, anchored
+from advdim.networks.perturbations import loss_gradient, one_step
 from advdim.networks.precision import CRAFTING, arithmetic, precision_used
-from advdim.perturbations import loss_gradient, one_step
 
 
 def flags():
@@ -79,7 +79,7 @@ def test_the_benchmarks_rounding_is_that_of_bfloat16():
     network, _ = networks(STRIDED)
     inputs = copied_pixels(0.01)
     (_, full) = gradients(network, *inputs)
-    for name in ("mixed", "anchored", "bfloat16"):
+    for name in ("bfloat16_backward", "anchored", "bfloat16"):
         # batch norm's running statistics play no part in training mode
         (_, by_bits), (_, by_type) = (
             gradients(twins[name](network), *inputs) for twins in (TWINS, CRAFTING)
@@ -101,10 +101,12 @@ def test_rounding_is_to_the_nearest(value):
 def test_a_processor_stays_with_float32(monkeypatch):
     monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
     assert precision_used("auto", "cpu") == precision_used("tf32", "cpu") == "float32"
-    assert precision_used("mixed", "cpu") == "mixed"
+    assert precision_used("bfloat16_backward", "cpu") == "bfloat16_backward"
     assert precision_used("auto", "cuda:0") == "anchored"
     monkeypatch.setattr(precision, "has_bfloat16", lambda device: False)
-    assert {precision_used(name, "cuda:0") for name in ("auto", "mixed", "bfloat16")} == {"float32"}
+    assert {
+        precision_used(name, "cuda:0") for name in ("auto", "bfloat16_backward", "bfloat16")
+    } == {"float32"}
 
 
 def test_tf32_is_on_in_steps_alone_and_not_in_the_first_layer(cell, monkeypatch):
@@ -142,7 +144,7 @@ def test_a_step_that_fails_leaves_no_tf32_behind():
     assert flags() == (False, False)
 
 
-@pytest.mark.parametrize("name", ["anchored", "mixed", "bfloat16"])
+@pytest.mark.parametrize("name", ["anchored", "bfloat16_backward", "bfloat16"])
 def test_cells_train_with_their_attacks_at_every_precision(cell, monkeypatch, name):
     monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
     full, other = cell("pgd_linf", precision="float32"), cell("pgd_linf", precision=name)

@@ -5,11 +5,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from advdim.catalogue.methods import first_order_factor
 from advdim.config.training import Methods
-from advdim.perturbations import loss_gradient, norms, pgd_linf, uniform_start
+from advdim.networks.perturbations import loss_gradient, norms, pgd_linf, uniform_start
 from advdim.streams import stream
 from advdim.training import regularisers
-from advdim.training.regularisers import REGULARISERS, first_order_factor, objective
+from advdim.training.regularisers import REGULARISERS, objective
 
 
 @pytest.fixture

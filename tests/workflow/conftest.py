@@ -116,3 +116,14 @@ def finished(once):
 @pytest.fixture
 def workflow(finished, tmp_path):
     return finished.copy(tmp_path / "copy")
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A checkout that a test may edit."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for name in ("Snakefile", "workflow", "src", "envs", "profiles"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    return folder

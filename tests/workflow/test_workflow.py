@@ -1,5 +1,3 @@
-import shutil
-
 import pandas as pd
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -111,23 +109,12 @@ def test_style_draws_figures_only(workflow):
     assert workflow.counts() == {"figure": 7, "report_page": 1}
 
 
-@pytest.fixture
-def project(tmp_path):
-    """A checkout that a test may edit."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    for name in ("Snakefile", "workflow", "src", "envs", "profiles"):
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
-    return folder
-
-
 CLAIMED = {**tables("claims"), "report_page": 1}
 EDITS = {
     "figures/dimension.py": {"figure": 1, "report_page": 1},
     "figures/style.py": {"figure": 7, "report_page": 1},
     "claims/base.py": CLAIMED,
-    "sandwich.py": {**SANDWICH_AGAIN, "figure": 1, **CLAIMED},
+    "tables/bounds_beside_attacks.py": {**SANDWICH_AGAIN, "figure": 1, **CLAIMED},
     "tables/cells.py": {
         **CELL_TABLES_AGAIN, **FIGURES_AGAIN
     },

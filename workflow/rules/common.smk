@@ -8,12 +8,11 @@ from functools import cache
 from snakemake.exceptions import WorkflowError
 
 from advdim.code_digest import code_digest
-from advdim.command_line import same_options
+from advdim.runs.command_line import same_options
 from advdim.config import ConfigError, load
-from advdim.costs import groups_of_cells, resources_of
-from advdim.figures.captions import CAPTIONS
-from advdim.figures.registry import FIGURES
-from advdim.python_path import share_package
+from advdim.planning.costs import groups_of_cells, resources_of
+from advdim.catalogue.figures import FIGURES
+from advdim.runs.python_path import share_package
 from advdim.results import (
     FILES,
     LOGS,
@@ -24,8 +23,9 @@ from advdim.results import (
     config_hash,
     read_outline,
     revision,
+    training_modules,
 )
-from advdim.run import Run
+from advdim.runs.run import Run
 from advdim.stages.tables import RECIPES
 from advdim.sweep import example_cells, table_settings
 

@@ -11,7 +11,7 @@ rule complete:
         # Named after what it vouches for: other settings or code want another file.
         touch(
             f"{RESULTS}/complete/{table_settings(CONFIG, 'complete')}"
-            f"-{code_digest('advdim.stages.train')}"
+            f"-{code_digest(*training_modules())}"
         ),
     log:
         f"{RESULTS}/logs/complete.log",

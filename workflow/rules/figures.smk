@@ -23,10 +23,13 @@ rule figure:
     params:
         tables=lambda wildcards: list(FIGURES[wildcards.figure].tables),
         style=CONFIG.figures.canonical(),
-        caption=lambda wildcards: CAPTIONS[wildcards.figure],
+        caption=lambda wildcards: FIGURES[wildcards.figure].caption,
         code=lambda wildcards: code_digest(
             "advdim.stages.figure",
-            f"advdim.figures.{FIGURES[wildcards.figure].module}",
+            # How they look.
+            "advdim.catalogue.attacks",
+            "advdim.catalogue.methods",
+            *FIGURES[wildcards.figure].modules,
         ),
     script:
         "../scripts/figure.py"

@@ -18,6 +18,6 @@ rule report_page:
         "../../envs/advdim.yaml"
     params:
         settings=table_settings(CONFIG, "report"),
-        code=code_digest("advdim.stages.report"),
+        code=code_digest("advdim.stages.report", "advdim.catalogue.figures"),
     script:
         "../scripts/report.py"

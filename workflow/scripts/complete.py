@@ -1,5 +1,5 @@
 from advdim.config import load
-from advdim.run import this_run
+from advdim.runs.run import this_run
 from advdim.stages.complete import check_complete
 from advdim.stages.logs import log_to
 

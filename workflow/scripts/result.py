@@ -1,6 +1,6 @@
 from advdim.config import load
 from advdim.results import Result
-from advdim.run import this_run
+from advdim.runs.run import this_run
 from advdim.stages.job import make
 
 config, run = load(snakemake.config), this_run()

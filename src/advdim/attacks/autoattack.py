@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from advdim.attacks.base import Attack, Batch, Found, finite, norms, settle, smaller_of
-from advdim.attacks.fixed import FixedAttack
+from advdim.attacks.at_threshold import ThresholdAttack
+from advdim.attacks.base import Batch, Found, finite, settle, smaller_of
 from advdim.attacks.foolbox_suite import library_randomness
-from advdim.attacks.minimal import search_direction
 from advdim.attacks.pgd import per_sample, project
+from advdim.attacks.search import search_direction
+from advdim.networks.perturbations import norms
 
 if TYPE_CHECKING:
     import torchattacks
@@ -52,7 +53,7 @@ FEWEST_CLASSES = {"apgd_t": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
-class AutoAttack(FixedAttack):
+class AutoAttack(ThresholdAttack):
     """The standard ensemble: APGD on cross-entropy, targeted APGD, targeted FAB, Square.
 
     Each member attacks what those before it have left, judged as everywhere in this software, so
@@ -165,7 +166,7 @@ class AutoAttack(FixedAttack):
         images = ((batch.inputs - offset) / scale).contiguous()
         with library_randomness(batch), contextlib.redirect_stdout(io.StringIO()):
             member = self._member(name, network, threshold / scale, classes, batch)
-            moved = member(images, batch.targets).detach()
+            moved = member(images, batch.away_from).detach()
         # rounding in [0, 1] is coarser than in the inputs' units, so project once more
         radius = per_sample(threshold, images)
         perturbed = batch.clip(batch.inputs + project(scale * (moved - images), radius, self.norm))
@@ -213,17 +214,13 @@ def unit_range(batch: Batch, threshold: float) -> tuple[Tensor, float]:
     return low, float(batch.inputs.amax() + 2 * threshold - low)
 
 
-ATTACKS: tuple[Attack, ...] = (
-    AutoAttack(
-        name="autoattack_linf",
-        norm="linf",
-        reference="Croce and Hein (2020), arXiv:2003.01690",
-        block=32,
-    ),
-    AutoAttack(
-        name="autoattack_l2",
-        norm="l2",
-        reference="Croce and Hein (2020), arXiv:2003.01690",
-        block=32,
-    ),
+autoattack_linf = AutoAttack(
+    norm="linf",
+    reference="Croce and Hein (2020), arXiv:2003.01690",
+    block=32,
+)
+autoattack_l2 = AutoAttack(
+    norm="l2",
+    reference="Croce and Hein (2020), arXiv:2003.01690",
+    block=32,
 )

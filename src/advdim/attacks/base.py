@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from advdim.answers import NO_PREDICTION, answered
-from advdim.attacks.pgd import Box, Norm, l2_norm, per_sample, project
+from advdim.attacks.pgd import Box, Norm, per_sample, project
+from advdim.networks.answers import NO_PREDICTION, answered
+from advdim.networks.perturbations import norms
 
 # a claim needs a logit gap above float32 noise, so that it holds in any batch, not only in its own
 CLAIM_GAP = 1e-5
@@ -35,14 +36,15 @@ class BoxedNetwork(nn.Module):
 class Batch:
     """Samples under attack together.
 
-    ``inputs`` (N, C, H, W) are normalised, ``targets`` (N,) are the classes to move away from, and
-    ``first`` is the index of the first sample in the whole set. The network clips to the ``box``.
+    ``inputs`` (N, C, H, W) are normalised, ``away_from`` (N,) are the classes to move away
+    from, and ``first`` is the index of the first sample in the whole set. The network clips to
+    the ``box``.
     ``rows`` (N,) says which of the batch's samples these are, where some were selected.
     """
 
     network: nn.Module
     inputs: Tensor
-    targets: Tensor
+    away_from: Tensor
     box: Box | None
     seed: int
     first: int
@@ -56,26 +58,26 @@ class Batch:
         return [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def margin(self, perturbed: Tensor) -> Tensor:
-        """Return the largest other logit minus the target's, less the claim gap, (N,).
+        """Return the largest other logit minus that of ``away_from``, less the claim gap, (N,).
 
         It is infinite where a logit is not finite: there is no prediction any more.
         """
         with torch.no_grad():
             logits = self.network(perturbed)
         rows = torch.arange(len(logits), device=logits.device)
-        target = logits[rows, self.targets]
-        others = logits.index_put((rows, self.targets), logits.new_tensor(-torch.inf))
-        margin = others.amax(dim=1) - target - CLAIM_GAP * logits.abs().amax(dim=1)
+        left = logits[rows, self.away_from]
+        others = logits.index_put((rows, self.away_from), logits.new_tensor(-torch.inf))
+        margin = others.amax(dim=1) - left - CLAIM_GAP * logits.abs().amax(dim=1)
         return margin.masked_fill(~answered(logits), torch.inf)
 
     def is_adversarial(self, perturbed: Tensor) -> Tensor:
-        """Return whether the prediction differs from the target beyond float32 noise, (N,)."""
+        """Return whether the prediction differs from ``away_from`` beyond float32 noise, (N,)."""
         return self.margin(perturbed) > 0
 
     @property
     def has_prediction(self) -> Tensor:
         """Tell which samples have a class to move away from, (N,)."""
-        return self.targets != NO_PREDICTION
+        return self.away_from != NO_PREDICTION
 
     def clip(self, perturbed: Tensor) -> Tensor:
         """Clip to the box, if there is one."""
@@ -84,8 +86,8 @@ class Batch:
     def select(self, rows: Tensor) -> Batch:
         """Return the batch of the given rows (M,)."""
         of_batch = rows if self.rows is None else self.rows[rows]
-        inputs, targets = self.inputs[rows], self.targets[rows]
-        return replace(self, inputs=inputs, targets=targets, rows=of_batch)
+        inputs, away_from = self.inputs[rows], self.away_from[rows]
+        return replace(self, inputs=inputs, away_from=away_from, rows=of_batch)
 
 
 @dataclass(frozen=True)
@@ -107,17 +109,16 @@ class Attack(ABC):
     """An evaluation attack: its mathematics in a subclass, everything else here.
 
     Attributes:
-        name: key in the registry and value of the table's ``attack`` column.
+        name: of its entry in the catalogue, and value of the table's ``attack`` column.
         norm: norm of the ball, or the norm that is minimised.
         reference: the paper that proposed the attack.
         block: number of samples that share random numbers, where a library draws them for a batch
             together; it replaces the batch size, so that results never depend on the latter.
     """
 
-    kind: ClassVar[Literal["fixed", "minimal"]]
     # Whether it raises the loss of images that are wrong already; otherwise it stops at them.
     ascends: ClassVar[bool] = True
-    name: str
+    name: str = ""
     norm: Norm
     reference: str
     block: int | None = None
@@ -136,7 +137,7 @@ class Attack(ABC):
         self,
         network: nn.Module,
         inputs: Tensor,
-        targets: Tensor,
+        away_from: Tensor,
         threshold: float,
         *,
         seed: int = 0,
@@ -148,7 +149,7 @@ class Attack(ABC):
         Args:
             network: maps normalised inputs to logits; in evaluation mode.
             inputs: clean inputs (N, C, H, W), normalised float32.
-            targets: classes to move away from (N,).
+            away_from: classes to move away from (N,).
             threshold: in this attack's norm, normalised units, not negative.
             seed: seed of all random numbers.
             batch_size: samples at once; no influence on the result. On a CPU about 32 is fastest,
@@ -165,14 +166,14 @@ class Attack(ABC):
             raise ValueError(f"{self.name}: threshold is negative: {threshold}")
         if threshold == 0:
             return inputs.clone()
-        batches = self.batches(network, inputs, targets, seed, batch_size, box)
+        batches = self.batches(network, inputs, away_from, seed, batch_size, box)
         return torch.cat([self.at_threshold(batch, threshold) for batch in batches])
 
     def batches(
         self,
         network: nn.Module,
         inputs: Tensor,
-        targets: Tensor,
+        away_from: Tensor,
         seed: int,
         batch_size: int,
         box: Box | None,
@@ -187,7 +188,7 @@ class Attack(ABC):
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         for first in range(0, len(inputs), size):
             part = slice(first, first + size)
-            yield Batch(attacked, inputs[part], targets[part], box, seed, first)
+            yield Batch(attacked, inputs[part], away_from[part], box, seed, first)
 
     def at_threshold(self, batch: Batch, threshold: float | Tensor) -> Tensor:
         """Return perturbed inputs in the box, off the ball by no more than the attack itself is."""
@@ -206,7 +207,6 @@ class Attack(ABC):
 class MinimalAttack(Attack):
     """An attack that itself searches the smallest adversarial perturbation."""
 
-    kind = "minimal"
     ascends = False
 
     @abstractmethod
@@ -277,11 +277,6 @@ def replaced(inputs: Tensor, rows: Tensor, values: Tensor) -> Tensor:
     return inputs.index_copy(0, rows, values)
 
 
-def norms(perturbation: Tensor, norm: Norm) -> Tensor:
-    """Return the norm per sample, (N,)."""
-    return l2_norm(perturbation) if norm == "l2" else perturbation.flatten(1).abs().amax(dim=1)
-
-
 def settle(inputs: Tensor, perturbed: Tensor, radius: float | Tensor, norm: Norm) -> Tensor:
     """Undo the rounding of ``inputs + perturbation`` that leaves the ball, and nothing beyond.
 
@@ -292,7 +287,7 @@ def settle(inputs: Tensor, perturbed: Tensor, radius: float | Tensor, norm: Norm
     radius = per_sample(radius, inputs) if isinstance(radius, float) else radius
     size = (perturbed - inputs).abs()
     if norm == "l2":
-        size = l2_norm(size).view(-1, 1, 1, 1)
+        size = norms(size, "l2").view(-1, 1, 1, 1)
     return torch.where(size > radius, torch.nextafter(perturbed, inputs), perturbed)
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from advdim.answers import NO_PREDICTION, cross_entropy, predicted
-from advdim.attacks.base import Attack, Batch, find_adversarials, norms, replaced
-from advdim.attacks.pgd import Norm, l2_norm
-from advdim.checks import beaten_by_black_box, network_flags, ordered
-from advdim.flags import BLACK_BOX, NOT_FINITE, RANDOM
-from advdim.perturbations import loss_gradient
+from advdim.attacks.base import Attack, Batch, find_adversarials, replaced
+from advdim.attacks.pgd import Norm
+from advdim.measures.checks import beaten_by_black_box, network_flags, ordered
+from advdim.measures.flags import BLACK_BOX, NOT_FINITE, RANDOM
+from advdim.networks.answers import NO_PREDICTION, cross_entropy, predicted
+from advdim.networks.perturbations import loss_gradient, norms
 from advdim.units import Normalisation, threshold
 
 Rows = dict[str, np.ndarray]
@@ -75,7 +75,7 @@ def evaluate_attack(
         perturbation), and of shape (N, 1 + number of thresholds), at ``threshold_inf`` and each of
         ``thresholds``: ``success``, ``adversarial_predictions``, ``adversarial_losses``, and
         ``label_attack_predictions``, under the attack on the label's loss. ``flags`` lists, the
-        same for all, what makes the numbers untrustworthy (``advdim.flags``).
+        same for all, what makes the numbers untrustworthy (``advdim.measures.flags``).
 
     Raises:
         AttackViolation: a reported adversarial failed its verification.
@@ -118,7 +118,7 @@ def verify(
     Args:
         network: the network itself, without the box.
         attack: names the norm and the attack in the error.
-        batch: the clean inputs, the targets and the box.
+        batch: the clean inputs, the classes to move away from and the box.
         perturbed: what the attack returned (N, C, H, W).
         claimed: which of them are reported as adversarial (N,), bool.
         radius: the threshold in the attack's norm; infinite for a smallest adversarial.
@@ -137,7 +137,7 @@ def verify(
     if len(rows) and not random:
         predictions, _ = predict(network, perturbed[rows].float(), len(rows))
         unchanged = torch.zeros_like(claimed)
-        unchanged[rows] = predictions == batch.targets[rows]
+        unchanged[rows] = predictions == batch.away_from[rows]
         _raise_first(attack, batch, unchanged, "is reported as adversarial and is not")
 
 
@@ -195,7 +195,7 @@ def _attack_batch(
         verify(network, attack, batch, perturbed, claimed, radius, random)
     has_smallest = batch.is_adversarial(found.smallest) & batch.has_prediction
     verify(network, attack, batch, found.smallest, has_smallest, math.inf, random)
-    ascended = (batch.targets == labels) | (batch.has_prediction & attack.ascends)
+    ascended = (batch.away_from == labels) | (batch.has_prediction & attack.ascends)
     of_label = _away_from_label(attack, batch, labels, radii, found.at_thresholds)
     for perturbed, radius in zip(of_label, radii, strict=True):
         verify(network, attack, batch, perturbed, torch.zeros_like(ascended), radius)
@@ -240,8 +240,8 @@ def _away_from_label(
 
     ``from_prediction`` are those under the attack on the prediction, the same where it is right.
     """
-    wrong = (batch.has_prediction & (batch.targets != labels)).nonzero().flatten()
-    part = replace(batch.select(wrong), targets=labels[wrong])
+    wrong = (batch.has_prediction & (batch.away_from != labels)).nonzero().flatten()
+    part = replace(batch.select(wrong), away_from=labels[wrong])
     perturbed = []
     for radius, known in zip(radii, from_prediction, strict=True):
         moves = attack.ascends and radius > 0 and len(wrong) > 0
@@ -259,7 +259,7 @@ def _columns(
     perturbed: Tensor,
 ) -> Rows:
     _, logits = predict(network, batch.inputs, len(labels))
-    signal, noise = l2_norm(batch.inputs), l2_norm(perturbed - batch.inputs)
+    signal, noise = norms(batch.inputs, "l2"), norms(perturbed - batch.inputs, "l2")
     columns = {
         "loss": cross_entropy(logits, labels),
         "first_order": first_order(network, batch.inputs, labels, radius, attack.norm),

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from advdim.answers import answered
-from advdim.attacks.base import CLAIM_GAP, Attack, Batch, MinimalAttack, norms
+from advdim.attacks.base import CLAIM_GAP, Batch, MinimalAttack
 from advdim.attacks.pgd import Norm, project, steepest
+from advdim.networks.answers import answered
+from advdim.networks.perturbations import norms
 
 # Steps and changes of the radius fall along a cosine from the first to the second.
 STEP = (1.0, 0.01)
@@ -78,13 +79,13 @@ def margin_gradient(
     with torch.enable_grad():
         variable = perturbed.detach().requires_grad_()
         logits = batch.network(variable)
-        rest = logits.detach().scatter(1, batch.targets.unsqueeze(1), -math.inf)
+        rest = logits.detach().scatter(1, batch.away_from.unsqueeze(1), -math.inf)
         largest, other = rest.max(dim=1)
-        target = logits.gather(1, batch.targets.unsqueeze(1)).squeeze(1)
+        left = logits.gather(1, batch.away_from.unsqueeze(1)).squeeze(1)
         if towards is not None:
-            aims = (towards >= 0) & (largest <= target.detach())
+            aims = (towards >= 0) & (largest <= left.detach())
             other = torch.where(aims, towards, other)
-        margin = logits.gather(1, other.unsqueeze(1)).squeeze(1) - target
+        margin = logits.gather(1, other.unsqueeze(1)).squeeze(1) - left
         (gradient,) = torch.autograd.grad(margin.sum(), variable)
     gap = CLAIM_GAP * logits.detach().abs().amax(dim=1)
     claimed = (margin.detach() - gap).masked_fill(~answered(logits), math.inf)
@@ -98,7 +99,7 @@ def nearest_class(batch: Batch, norm: Norm) -> Tensor:
     """
     with torch.no_grad():
         logits = batch.network(batch.inputs)
-    rest = logits.scatter(1, batch.targets.unsqueeze(1), -math.inf)
+    rest = logits.scatter(1, batch.away_from.unsqueeze(1), -math.inf)
     likely = rest.topk(min(CANDIDATES, logits.shape[1] - 1), dim=1).indices
     distances = [
         _distance(*margin_gradient(batch, batch.inputs, classes), norm)
@@ -120,8 +121,6 @@ def _distance(margin: Tensor, gradient: Tensor, norm: Norm) -> Tensor:
     return margin.abs() / slope.clamp_min(1e-30)
 
 
-_REFERENCE = "Pintor et al. (2021), arXiv:2102.12827"
-ATTACKS: tuple[Attack, ...] = (
-    FastMinimumNorm(name="fmn_l2", norm="l2", reference=_REFERENCE),
-    FastMinimumNorm(name="fmn_linf", norm="linf", reference=_REFERENCE),
-)
+REFERENCE = "Pintor et al. (2021), arXiv:2102.12827"
+fmn_l2 = FastMinimumNorm(norm="l2", reference=REFERENCE)
+fmn_linf = FastMinimumNorm(norm="linf", reference=REFERENCE)

@@ -21,10 +21,10 @@ import torch
 from foolbox import attacks as foolbox_attacks
 from torch import Tensor, nn
 
-from advdim.attacks.base import Attack, Batch, MinimalAttack
-from advdim.attacks.fixed import FixedAttack, OneStepAttack
-from advdim.attacks.minimal import search_direction
+from advdim.attacks.at_threshold import OneStepAttack, ThresholdAttack
+from advdim.attacks.base import Batch, MinimalAttack
 from advdim.attacks.pgd import per_sample
+from advdim.attacks.search import search_direction
 
 MakeAttack = Callable[[], Any]
 
@@ -44,7 +44,7 @@ class PerturbationNetwork(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoolboxAttack(FixedAttack):
+class FoolboxAttack(ThresholdAttack):
     """A foolbox attack at a fixed threshold.
 
     Attributes:
@@ -97,7 +97,7 @@ class FoolboxMinimalAttack(MinimalAttack):
     def minimise(self, batch: Batch) -> Tensor:
         """Run the foolbox attack."""
         with library_randomness(batch):
-            criterion = foolbox.criteria.Misclassification(batch.targets)
+            criterion = foolbox.criteria.Misclassification(batch.away_from)
             return self.make().run(foolbox_model(batch.network, batch), batch.inputs, criterion)
 
 
@@ -121,18 +121,18 @@ class BoundaryAttack(FoolboxMinimalAttack):
                 result[rows] = self.make().run(
                     foolbox_model(batch.network, batch),
                     part.inputs,
-                    foolbox.criteria.Misclassification(part.targets),
+                    foolbox.criteria.Misclassification(part.away_from),
                     starting_points=starts[rows],
                 )
         return result
 
 
 def nearest_other(batch: Batch) -> Tensor:
-    """Return for each sample the first crossing on the way to the nearest non-target sample."""
+    """Return, per sample, the first crossing towards the nearest one of another prediction."""
     distances = torch.cdist(batch.inputs.flatten(1), batch.inputs.flatten(1))
     with torch.no_grad():
         predictions = batch.network(batch.inputs).argmax(dim=1)
-    same = predictions.unsqueeze(0) == batch.targets.unsqueeze(1)
+    same = predictions.unsqueeze(0) == batch.away_from.unsqueeze(1)
     nearest = distances.masked_fill(same, math.inf).argmin(dim=1)
     directions = batch.inputs[nearest] - batch.inputs
     scale = search_direction(batch, directions, 1.0, grid=16, ratio=1.1)
@@ -143,7 +143,7 @@ def nearest_other(batch: Batch) -> Tensor:
 def unit_perturbation(attack: Any, batch: Batch, radius: Tensor) -> Tensor:
     """Run a foolbox attack on the perturbation, with threshold 1."""
     network = PerturbationNetwork(batch.network, batch.inputs, radius).eval()
-    criterion = foolbox.criteria.Misclassification(batch.targets)
+    criterion = foolbox.criteria.Misclassification(batch.away_from)
     with library_randomness(batch):
         start = torch.zeros_like(batch.inputs)
         return attack.run(foolbox_model(network, batch), start, criterion, epsilon=1.0)
@@ -167,55 +167,45 @@ def library_randomness(batch: Batch) -> Iterator[None]:
         yield
 
 
-ATTACKS: tuple[Attack, ...] = (
-    FoolboxOneStepAttack(
-        name="fgsm",
-        norm="linf",
-        reference="Goodfellow, Shlens, Szegedy (2015), arXiv:1412.6572",
-        make=foolbox_attacks.LinfFastGradientAttack,
-    ),
-    FoolboxOneStepAttack(
-        name="gradient_l2",
-        norm="l2",
-        reference="Simon-Gabriel et al. (2019), Eq. 2; Lyu et al. (2015), arXiv:1511.06385",
-        make=foolbox_attacks.L2FastGradientAttack,
-    ),
-    FoolboxAttack(
-        name="iterative_linf",
-        norm="linf",
-        reference="Kurakin, Goodfellow, Bengio (2017), arXiv:1607.02533",
-        make=foolbox_attacks.LinfBasicIterativeAttack,
-    ),
-    FoolboxAttack(
-        name="iterative_l2",
-        norm="l2",
-        reference="Kurakin, Goodfellow, Bengio (2017), arXiv:1607.02533",
-        make=foolbox_attacks.L2BasicIterativeAttack,
-    ),
-    FoolboxMinimalAttack(
-        name="deepfool_l2",
-        norm="l2",
-        reference="Moosavi-Dezfooli, Fawzi, Frossard (2016), arXiv:1511.04599",
-        make=foolbox_attacks.L2DeepFoolAttack,
-    ),
-    FoolboxMinimalAttack(
-        name="deepfool_linf",
-        norm="linf",
-        reference="Moosavi-Dezfooli, Fawzi, Frossard (2016), arXiv:1511.04599",
-        make=foolbox_attacks.LinfDeepFoolAttack,
-    ),
-    FoolboxMinimalAttack(
-        name="ddn_l2",
-        norm="l2",
-        reference="Rony et al. (2019), arXiv:1811.09600",
-        make=foolbox_attacks.DDNAttack,
-    ),
-    BoundaryAttack(
-        name="boundary_l2",
-        norm="l2",
-        reference="Brendel, Rauber, Bethge (2018), arXiv:1712.04248",
-        block=100,
-        # foolbox adapts its step lengths every 10 steps: too rarely for Figure 4's 2,000 steps
-        make=partial(foolbox_attacks.BoundaryAttack, steps=2000, update_stats_every_k=1),
-    ),
+fgsm = FoolboxOneStepAttack(
+    norm="linf",
+    reference="Goodfellow, Shlens, Szegedy (2015), arXiv:1412.6572",
+    make=foolbox_attacks.LinfFastGradientAttack,
+)
+gradient_l2 = FoolboxOneStepAttack(
+    norm="l2",
+    reference="Simon-Gabriel et al. (2019), Eq. 2; Lyu et al. (2015), arXiv:1511.06385",
+    make=foolbox_attacks.L2FastGradientAttack,
+)
+iterative_linf = FoolboxAttack(
+    norm="linf",
+    reference="Kurakin, Goodfellow, Bengio (2017), arXiv:1607.02533",
+    make=foolbox_attacks.LinfBasicIterativeAttack,
+)
+iterative_l2 = FoolboxAttack(
+    norm="l2",
+    reference="Kurakin, Goodfellow, Bengio (2017), arXiv:1607.02533",
+    make=foolbox_attacks.L2BasicIterativeAttack,
+)
+deepfool_l2 = FoolboxMinimalAttack(
+    norm="l2",
+    reference="Moosavi-Dezfooli, Fawzi, Frossard (2016), arXiv:1511.04599",
+    make=foolbox_attacks.L2DeepFoolAttack,
+)
+deepfool_linf = FoolboxMinimalAttack(
+    norm="linf",
+    reference="Moosavi-Dezfooli, Fawzi, Frossard (2016), arXiv:1511.04599",
+    make=foolbox_attacks.LinfDeepFoolAttack,
+)
+ddn_l2 = FoolboxMinimalAttack(
+    norm="l2",
+    reference="Rony et al. (2019), arXiv:1811.09600",
+    make=foolbox_attacks.DDNAttack,
+)
+boundary_l2 = BoundaryAttack(
+    norm="l2",
+    reference="Brendel, Rauber, Bethge (2018), arXiv:1712.04248",
+    block=100,
+    # foolbox adapts its step lengths every 10 steps: too rarely for Figure 4's 2,000 steps
+    make=partial(foolbox_attacks.BoundaryAttack, steps=2000, update_stats_every_k=1),
 )

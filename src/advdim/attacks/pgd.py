@@ -1,4 +1,4 @@
-"""Projected gradient descent (Madry et al., 2018), and its two one-step special cases.
+"""Projected gradient descent (Madry et al., 2018).
 
 All sizes are in the units of the inputs (normalised), and a threshold may differ per sample: so one
 batch can hold many (sample, threshold) pairs.
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from advdim.perturbations import loss_gradient
+from advdim.networks.perturbations import loss_gradient, norms
 
 Norm = Literal["linf", "l2"]
 Box: TypeAlias = tuple[Tensor, Tensor]
@@ -23,7 +23,7 @@ RandomStart: TypeAlias = torch.Generator | Sequence[torch.Generator] | None
 def pgd(
     network: nn.Module,
     inputs: Tensor,
-    targets: Tensor,
+    away_from: Tensor,
     threshold: float | Tensor,
     *,
     steps: int,
@@ -33,7 +33,7 @@ def pgd(
     restarts: int = 1,
     box: Box | None = None,
 ) -> Tensor:
-    """Ascend the cross-entropy with the targets inside the ball of radius threshold.
+    """Ascend the cross-entropy with the classes ``away_from`` inside the ball of radius threshold.
 
     Each restart returns its last iterate; over restarts each sample keeps its best (a changed
     prediction first, then the highest loss).
@@ -41,7 +41,7 @@ def pgd(
     Args:
         network: maps inputs to logits (N, K); in evaluation mode.
         inputs: clean inputs (N, C, H, W), normalised units.
-        targets: classes to move away from (N,), int64.
+        away_from: classes to move away from (N,), int64.
         threshold: radius of the ball in normalised units, one number or one per sample (N,).
         steps: gradient steps per restart, at least 1.
         step_size: length of a step as a share of threshold (Madry et al.; 0.2 in ICML 2019).
@@ -62,13 +62,15 @@ def pgd(
     if restarts > 1 and random_start is None:
         raise ValueError("without a random start all restarts are the same: give random_start")
     radius = per_sample(threshold, inputs)
-    best = _ascend(network, inputs, targets, radius, steps, step_size, norm, random_start, box)
+    best = _ascend(network, inputs, away_from, radius, steps, step_size, norm, random_start, box)
     if restarts == 1:
         return best
-    best_rank = _rank(network, best, targets)
+    best_rank = _rank(network, best, away_from)
     for _ in range(restarts - 1):
-        other = _ascend(network, inputs, targets, radius, steps, step_size, norm, random_start, box)
-        other_rank = _rank(network, other, targets)
+        other = _ascend(
+            network, inputs, away_from, radius, steps, step_size, norm, random_start, box
+        )
+        other_rank = _rank(network, other, away_from)
         better = _is_better(other_rank, best_rank)
         best = torch.where(better.view(-1, 1, 1, 1), other, best)
         best_rank = tuple(  # type: ignore[assignment]
@@ -77,47 +79,20 @@ def pgd(
     return best
 
 
-def fgsm(
-    network: nn.Module,
-    inputs: Tensor,
-    targets: Tensor,
-    threshold: float | Tensor,
-    box: Box | None = None,
-) -> Tensor:
-    """Add threshold times the sign of the loss gradient (Goodfellow et al., 2015): one PGD step."""
-    return pgd(network, inputs, targets, threshold, steps=1, step_size=1.0, norm="linf", box=box)
-
-
-def gradient_l2(
-    network: nn.Module,
-    inputs: Tensor,
-    targets: Tensor,
-    threshold: float | Tensor,
-    box: Box | None = None,
-) -> Tensor:
-    """Add threshold times the l2-normalised loss gradient: one l2 PGD step."""
-    return pgd(network, inputs, targets, threshold, steps=1, step_size=1.0, norm="l2", box=box)
-
-
 def steepest(gradient: Tensor, norm: Norm) -> Tensor:
     """Return the unit perturbation of the largest first-order increase (ICML 2019, Lemma 2)."""
     if norm == "linf":
         return gradient.sign()
     # a vanished gradient stays zero instead of becoming 0 / 0
-    return gradient / l2_norm(gradient).clamp_min(1e-30).view(-1, 1, 1, 1)
+    return gradient / norms(gradient, "l2").clamp_min(1e-30).view(-1, 1, 1, 1)
 
 
 def project(perturbation: Tensor, radius: Tensor, norm: Norm) -> Tensor:
     """Return the nearest perturbations in the balls of the given radii (N, 1, 1, 1)."""
     if norm == "linf":
         return torch.minimum(torch.maximum(perturbation, -radius), radius)
-    length = l2_norm(perturbation).clamp_min(1e-30).view(-1, 1, 1, 1)
+    length = norms(perturbation, "l2").clamp_min(1e-30).view(-1, 1, 1, 1)
     return perturbation * (radius / length).clamp_max(1.0)
-
-
-def l2_norm(values: Tensor) -> Tensor:
-    """Return the l2 norm per sample, (N,)."""
-    return torch.linalg.vector_norm(values.flatten(1), dim=1)
 
 
 def per_sample(threshold: float | Tensor, inputs: Tensor) -> Tensor:
@@ -129,7 +104,7 @@ def per_sample(threshold: float | Tensor, inputs: Tensor) -> Tensor:
 def _ascend(
     network: nn.Module,
     inputs: Tensor,
-    targets: Tensor,
+    away_from: Tensor,
     radius: Tensor,
     steps: int,
     step_size: float,
@@ -140,7 +115,7 @@ def _ascend(
     start = 0.0 if random_start is None else radius * _uniform_ball(inputs, norm, random_start)
     perturbed = _clip(inputs + start, box)
     for _ in range(steps):
-        _, gradient = loss_gradient(network, perturbed, targets)
+        _, gradient = loss_gradient(network, perturbed, away_from)
         direction = steepest(gradient, norm)
         moved = perturbed + step_size * radius * direction
         perturbed = _clip(inputs + project(moved - inputs, radius, norm), box)
@@ -171,11 +146,11 @@ def _draw(shape: torch.Size, norm: Norm, generator: torch.Generator) -> Tensor:
     return direction * radius.view(-1, 1, 1, 1)
 
 
-def _rank(network: nn.Module, perturbed: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def _rank(network: nn.Module, perturbed: Tensor, away_from: Tensor) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         logits = network(perturbed)
-    changed = logits.argmax(dim=1) != targets
-    return changed, functional.cross_entropy(logits, targets, reduction="none")
+    changed = logits.argmax(dim=1) != away_from
+    return changed, functional.cross_entropy(logits, away_from, reduction="none")
 
 
 def _is_better(new: tuple[Tensor, Tensor], old: tuple[Tensor, Tensor]) -> Tensor:

@@ -4,10 +4,10 @@
 >>> result.sound, result.sound_kind
 """
 
-from advdim.bounds.entry import LowerBounds, PreparedNetwork, lower_bounds, prepare
+from advdim.bounds.compute import LowerBounds, PreparedNetwork, lower_bounds, prepare
+from advdim.bounds.from_torch import UnsupportedLayer
 from advdim.bounds.published import Conventions
-from advdim.bounds.reading import UnsupportedLayer
-from advdim.bounds.sound import SOUND_BOUNDS, violations
+from advdim.bounds.sound import SOUND_BOUNDS
 
 __all__ = [
     "SOUND_BOUNDS",
@@ -17,5 +17,4 @@ __all__ = [
     "UnsupportedLayer",
     "lower_bounds",
     "prepare",
-    "violations",
 ]

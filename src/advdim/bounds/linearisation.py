@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from advdim.bounds.analysis import Analysis, Constants
+from advdim.bounds.constants_and_margins import Analysis, Constants
 from advdim.bounds.layers import (
     AdaptiveMaxPool,
     Convolution,

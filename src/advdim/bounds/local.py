@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from advdim.bounds.analysis import Analysis
+from advdim.bounds.constants_and_margins import Analysis
 from advdim.bounds.linearisation import Linearisation, linearise
 
 MULTIPLIERS = (0.0, 0.09, 0.13, 0.18, 0.25, 0.35, 0.5, 0.71, 1.0)

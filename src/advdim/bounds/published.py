@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from advdim.bounds.analysis import Analysis, divide
+from advdim.bounds.constants_and_margins import Analysis, divide
 from advdim.bounds.layers import (
     AdaptiveMaxPool,
     AveragePool,
@@ -38,14 +38,10 @@ class Conventions:
 
     ``jacobian_norm``: the norm of J in Theorem 4.1; the paper's plain norm reads as ``spectral``.
     ``second_derivative``: M, the bound on second derivatives; 0 for piecewise linear layers.
-    ``pixel_scale``: multiplies the bound: 255 reports in grey levels what a network of [0, 1] has.
-    ``per_dimension``: divide by the number of inputs, as the paper's Tables 1 and 2 do.
     """
 
     jacobian_norm: Literal["spectral", "frobenius"] = "spectral"
     second_derivative: float = 0.0
-    pixel_scale: float = 1.0
-    per_dimension: bool = False
 
 
 def softmax_bound(margins: Tensor, directions: Tensor) -> Tensor:
@@ -88,8 +84,7 @@ def published_bound(analysis: Analysis, conventions: Conventions | None = None) 
     kappa = softmax_bound(analysis.margins.T, analysis.directions)
     for index in reversed(range(len(analysis.layers) - 1)):
         kappa = _through(analysis, index, kappa, chosen)
-    kappa = kappa * chosen.pixel_scale
-    return kappa / analysis.values[0][0].numel() if chosen.per_dimension else kappa
+    return kappa
 
 
 def _through(analysis: Analysis, index: int, kappa: Tensor, chosen: Conventions) -> Tensor:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from advdim.bounds.analysis import Analysis
+from advdim.bounds.constants_and_margins import Analysis
 from advdim.bounds.layers import Layer, Relu
 
 LARGEST_MAP = 50_000_000  # entries of V

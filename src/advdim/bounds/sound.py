@@ -10,50 +10,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from advdim.bounds.analysis import Analysis, divide
+from advdim.bounds.constants_and_margins import Analysis, divide
 from advdim.bounds.layers import Linear, Relu
 from advdim.bounds.local import local_bound
-from advdim.bounds.relaxation import kink_bound, relaxation_bound
+from advdim.catalogue.bounds import BOUNDS
+from advdim.catalogue.entries import Functions
 
 SoundBound = Callable[[Analysis], Tensor | None]
-BoundFunction = TypeVar("BoundFunction", bound=SoundBound)
-SOUND_BOUNDS: dict[str, SoundBound] = {}
+SOUND_BOUNDS: Functions[SoundBound] = Functions(BOUNDS)
 
 
-def sound_bound(name: str) -> Callable[[BoundFunction], BoundFunction]:
-    """Register a sound bound under ``name``."""
-
-    def register(function: BoundFunction) -> BoundFunction:
-        SOUND_BOUNDS[name] = function
-        return function
-
-    return register
-
-
-@sound_bound("patches")
 def patches(analysis: Analysis) -> Tensor:
     """Divide margins by patch-wise layer norms (docs/bounds.md): cheap and loose."""
     return _global(analysis, math.prod(analysis.constants.loose[:-1]))
 
 
-@sound_bound("operator_norms")
 def operator_norms(analysis: Analysis) -> Tensor:
     """Divide margins by the product of certified operator norms."""
     return _global(analysis, analysis.constants.plain_reach[-2])
 
 
-@sound_bound("joint_pooling")
 def joint_pooling(analysis: Analysis) -> Tensor:
     """As ``operator_norms``, with the joint constants of convolutions and their max pools."""
     return _global(analysis, analysis.constants.reach[-2])
 
 
-@sound_bound("half_network")
 def half_network(analysis: Analysis) -> Tensor | None:
     """Split the last ReLU into a linear half and an absolute half; needs Linear, ReLU, Linear.
 
@@ -70,14 +55,9 @@ def half_network(analysis: Analysis) -> Tensor | None:
     return divide(analysis.margins.T, norms).amin(0)
 
 
-@sound_bound("local")
 def local(analysis: Analysis) -> Tensor:
     """Linearise at the sample and charge each kink (``local.py``)."""
     return local_bound(analysis, joint_pooling(analysis))
-
-
-sound_bound("relaxation")(relaxation_bound)
-sound_bound("kink")(kink_bound)
 
 
 def _global(analysis: Analysis, constant: float) -> Tensor:
@@ -90,14 +70,3 @@ def largest(bounds: Mapping[str, Tensor]) -> tuple[Tensor, list[str]]:
     names = list(bounds)
     values, winners = torch.stack([bounds[name] for name in names]).max(0)
     return values, [names[index] for index in winners.tolist()]
-
-
-def violations(bounds: Tensor, adversarial_norms: Tensor, tolerance: float = 1e-6) -> Tensor:
-    """Return the indices of samples whose bound exceeds a verified adversarial norm.
-
-    Both tensors have shape (N,) and the same units; a sample without an adversarial has norm
-    infinity. ``tolerance`` is relative and covers the rounding of the norms. A bound that is not a
-    number, or is negative, counts as a violation.
-    """
-    invalid = torch.isnan(bounds) | (bounds < 0)
-    return torch.nonzero(invalid | (bounds > adversarial_norms * (1 + tolerance))).flatten()

@@ -8,8 +8,9 @@ import pandas as pd
 
 from advdim.claims import needs
 from advdim.claims.base import Claim, Tables
-from advdim.claims.rows import KEYS, summaries, undefended
+from advdim.claims.rows import summaries, undefended
 from advdim.claims.statistics import exponent, rank_correlation
+from advdim.sweep import IDENTITY
 
 REFERENCE, STRONGEST = "pgd_linf", "autoattack_linf"
 TABLES = ("cells", "attack_summaries")
@@ -18,7 +19,7 @@ TABLES = ("cells", "attack_summaries")
 def _reported(tables: Tables, experiment: str) -> pd.DataFrame:
     rows = summaries(tables, experiment)
     rows = needs.some_change_by_attack(rows[rows["reported"]])
-    if 0 < len(rows.drop_duplicates(KEYS)) < 3:
+    if 0 < len(rows.drop_duplicates(IDENTITY)) < 3:
         raise needs.Undecidable("it takes three networks to rank")
     return rows
 
@@ -27,7 +28,7 @@ def _by_attack(tables: Tables, experiment: str) -> pd.DataFrame:
     """Return, per network, its gradient norm and its vulnerability under each attack."""
     rows = _reported(tables, experiment)
     return rows.pivot_table(
-        index=[*KEYS, "grad_l1_median"], columns="attack", values="vulnerability"
+        index=[*IDENTITY, "grad_l1_median"], columns="attack", values="vulnerability"
     ).reset_index()
 
 
@@ -40,7 +41,7 @@ def _with_reference(tables: Tables, experiment: str) -> pd.DataFrame:
 
 
 def _attacks(rows: pd.DataFrame) -> list[str]:
-    return [str(name) for name in rows if name not in {*KEYS, "grad_l1_median"}]
+    return [str(name) for name in rows if name not in {*IDENTITY, "grad_l1_median"}]
 
 
 def _smallest_threshold(tables: Tables, experiment: str) -> pd.DataFrame:

@@ -9,8 +9,9 @@ import pandas as pd
 
 from advdim.claims import needs
 from advdim.claims.base import Claim, Tables
-from advdim.claims.rows import KEYS, cells, undefended
+from advdim.claims.rows import cells, undefended
 from advdim.claims.statistics import exponent
+from advdim.sweep import IDENTITY
 
 TABLES = ("cells", "bounds")
 # One bound at every size: the largest of several would mix their looseness with the dimension.
@@ -18,14 +19,14 @@ CERTIFIED = "operator_norms"
 
 
 def _bounds(tables: Tables, experiment: str) -> pd.DataFrame:
-    return tables["bounds"].merge(cells(tables, experiment)[KEYS], on=KEYS)
+    return tables["bounds"].merge(cells(tables, experiment)[IDENTITY], on=IDENTITY)
 
 
 def _violations(tables: Tables, experiment: str) -> pd.DataFrame:
     """Return, per network, the share of the attack's adversarials below the published bound."""
     rows = _bounds(tables, experiment)
     rows = rows[rows["best_attack_l2"].notna()].astype({"published_violated": float})
-    return rows.groupby(KEYS)[["published_violated"]].mean().reset_index()
+    return rows.groupby(IDENTITY)[["published_violated"]].mean().reset_index()
 
 
 def _decades(tables: Tables, experiment: str) -> pd.DataFrame:
@@ -33,14 +34,14 @@ def _decades(tables: Tables, experiment: str) -> pd.DataFrame:
     rows = _bounds(tables, experiment)
     rows = rows[(rows["published"] > 0) & rows["fgsm_l2"].gt(0)]
     rows = rows.assign(decades=np.log10(rows["fgsm_l2"] / rows["published"]))
-    return rows.groupby(KEYS)[["decades"]].median().reset_index()
+    return rows.groupby(IDENTITY)[["decades"]].median().reset_index()
 
 
 def _certified(tables: Tables, experiment: str) -> pd.DataFrame:
     """Return, per undefended network, the median certified radius over sqrt(d)."""
     rows = undefended(_bounds(tables, experiment)).dropna(subset=[CERTIFIED])
     rows = rows.assign(per_coordinate=rows[CERTIFIED] / np.sqrt(rows["dimension"]))
-    rows = rows.groupby([*KEYS, "dimension"])[["per_coordinate"]].median().reset_index()
+    rows = rows.groupby([*IDENTITY, "dimension"])[["per_coordinate"]].median().reset_index()
     return needs.sizes(rows)
 
 

@@ -9,16 +9,17 @@ import pandas as pd
 from advdim.claims import needs
 from advdim.claims.base import Claim, Select, Tables
 from advdim.claims.intervals import Estimate
-from advdim.claims.rows import KEYS, epochs, last_epochs, undefended
+from advdim.claims.rows import epochs, last_epochs, undefended
 from advdim.claims.statistics import exponent, rank_correlation
+from advdim.sweep import IDENTITY
 
 
 def _overfitting(tables: Tables, experiment: str) -> pd.DataFrame:
     """Return, per undefended network, how measures at its lowest test loss differ from the last."""
     rows = undefended(epochs(tables, experiment)).sort_values("epoch")
     rows = rows[(rows["split"] == "test") & (rows["epoch"] >= 0)]
-    best = rows.loc[rows.groupby(KEYS)["loss"].idxmin()].set_index(KEYS)
-    last = rows.drop_duplicates(KEYS, keep="last").set_index(KEYS).loc[best.index]
+    best = rows.loc[rows.groupby(IDENTITY)["loss"].idxmin()].set_index(IDENTITY)
+    last = rows.drop_duplicates(IDENTITY, keep="last").set_index(IDENTITY).loc[best.index]
     return pd.DataFrame(
         {
             "later": last["epoch"] > best["epoch"],
@@ -48,7 +49,7 @@ def _gaps(tables: Tables, experiment: str) -> pd.DataFrame:
     rows = undefended(epochs(tables, experiment))
     rows = rows[rows["summarised"]]
     wide = rows.pivot_table(
-        index=[*KEYS, "dimension", "epoch"], columns="split", values="grad_l1_untied"
+        index=[*IDENTITY, "dimension", "epoch"], columns="split", values="grad_l1_untied"
     ).reset_index()
     if wide.empty:
         return wide
@@ -70,9 +71,9 @@ def _correlations(first: str, second: str, split: str = "test") -> Select:
             raise needs.Undecidable("it takes three measured epochs")
         found = [
             (*identity, rank_correlation(group[first], group[second]))
-            for identity, group in rows.groupby(KEYS)
+            for identity, group in rows.groupby(IDENTITY)
         ]
-        return pd.DataFrame(found, columns=[*KEYS, "correlation"]).dropna()
+        return pd.DataFrame(found, columns=[*IDENTITY, "correlation"]).dropna()
 
     return select
 

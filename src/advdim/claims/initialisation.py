@@ -7,7 +7,7 @@ import pandas as pd
 from advdim.claims import needs
 from advdim.claims.base import Claim, Select, Tables
 from advdim.claims.statistics import exponent
-from advdim.exponents import PREDICTED, predicted_exponent
+from advdim.tables.exponents import PREDICTED, predicted_exponent
 
 SENTENCES = {
     "loss_l1": "The l1-norm of the loss gradient grows like sqrt(d) at initialisation.",

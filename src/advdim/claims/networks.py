@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from advdim.claims.intervals import Estimate, Values, as_array
-from advdim.tables import CELL_KEYS
+from advdim.sweep import IDENTITY
 
 # The papers' error bars.
 EPOCH_PERCENTILES = (10, 90)
@@ -18,13 +18,13 @@ def over_epochs(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the medians over epochs of each network, as ICML 2019, Section 4.2, has them."""
     if "epoch" not in rows:
         return rows
-    keys = [name for name in (*CELL_KEYS, "curve") if name in rows]
+    keys = [name for name in (*IDENTITY, "curve") if name in rows]
     return rows.groupby(keys, as_index=False).median(numeric_only=True)
 
 
 def stratify(networks: pd.DataFrame) -> list[list[np.ndarray]]:
     """Return, per setting (all of a cell's identity but its seed), each network's row numbers."""
-    setting = [name for name in CELL_KEYS if name in networks and name != "seed"]
+    setting = [name for name in IDENTITY if name in networks and name != "seed"]
     owners = networks.groupby([*setting, "seed"], sort=False).ngroup().to_numpy()
     strata = map(np.asarray, networks.groupby(setting, sort=False).indices.values())
     return [[rows[owners[rows] == owner] for owner in np.unique(owners[rows])] for rows in strata]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from advdim.claims.base import Tables
-from advdim.tables import CELL_KEYS
+from advdim.sweep import IDENTITY
 
-KEYS = CELL_KEYS
 SETTINGS = ["dimension", "attack_threshold", "dampening"]
 
 
@@ -26,7 +25,7 @@ def last_epochs(tables: Tables, experiment: str) -> pd.DataFrame:
 
 def epochs(tables: Tables, experiment: str) -> pd.DataFrame:
     """Return all rows of the epochs of an experiment's finished cells, with some settings."""
-    return tables["epochs"].merge(cells(tables, experiment)[[*KEYS, *SETTINGS]], on=KEYS)
+    return tables["epochs"].merge(cells(tables, experiment)[[*IDENTITY, *SETTINGS]], on=IDENTITY)
 
 
 def undefended(rows: pd.DataFrame) -> pd.DataFrame:
@@ -43,5 +42,5 @@ def curves(rows: pd.DataFrame) -> pd.DataFrame:
 
 def summaries(tables: Tables, experiment: str) -> pd.DataFrame:
     """Return the attack summaries of an experiment's cells, with their gradient norms."""
-    columns = [*KEYS, "grad_l1_median"]
-    return tables["attack_summaries"].merge(cells(tables, experiment)[columns], on=KEYS)
+    columns = [*IDENTITY, "grad_l1_median"]
+    return tables["attack_summaries"].merge(cells(tables, experiment)[columns], on=IDENTITY)

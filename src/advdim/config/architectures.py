@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from advdim.config.base import Settings
+from advdim.config.network_base import Network
 from advdim.config.numbers import Edge, Layers, Width
 
 Scheme = Literal["he", "glorot", "orthogonal"]
@@ -17,13 +17,13 @@ def beyond_he(scheme: str) -> str | None:
     return None if scheme == "he" else f"{scheme} initialisation"
 
 
-class _Described(Settings):
+class _Described(Network):
     """What the networks of this module share."""
 
     initialisation: Scheme = "he"
 
 
-class FullyConnected(_Described):
+class FullyConnectedNetwork(_Described):
     """Linear layers with ReLU between them, on the flattened image (ICML 2019, Theorem 4)."""
 
     kind: Literal["fully_connected"]
@@ -34,12 +34,8 @@ class FullyConnected(_Described):
         """Return the scheme of the weights if it is not He's (H3)."""
         return beyond_he(self.initialisation)
 
-    def misfit(self, size: int) -> str | None:
-        """Return None: every size fits."""
-        return None
 
-
-class Residual(_Described):
+class ResidualNetwork(_Described):
     """A 3x3 convolution, then stages of residual blocks, each halving the edge (He et al. 2016)."""
 
     kind: Literal["residual"]
@@ -60,10 +56,6 @@ class Residual(_Described):
             size = (size + 1) // 2
         return 1 / size
 
-    def misfit(self, size: int) -> str | None:
-        """Return None: every size fits."""
-        return None
-
 
 class _Patched(_Described):
     kind: str
@@ -79,7 +71,7 @@ class _Patched(_Described):
         """Return one over the root of the number of tokens, which are averaged."""
         return 1 / self.patches
 
-    def unbounded(self) -> str:
+    def no_bounds_because(self) -> str:
         """Say that layer norms and attention have no bound."""
         return f"kind {self.kind!r} has none, as its layer norms have no Lipschitz constant"
 
@@ -90,20 +82,20 @@ class _Patched(_Described):
         return None
 
 
-class VisionTransformer(_Patched):
+class VisionTransformerNetwork(_Patched):
     """Patches, position embeddings, transformer encoder, mean over tokens (Dosovitskiy et al.)."""
 
     kind: Literal["vision_transformer"]
     heads: Width = 4
 
     @model_validator(mode="after")
-    def _heads_divide(self) -> VisionTransformer:
+    def _heads_divide(self) -> VisionTransformerNetwork:
         if self.width % self.heads:
             raise ValueError(f"width must be a multiple of heads, which is {self.heads}")
         return self
 
 
-class Mixer(_Patched):
+class MixerNetwork(_Patched):
     """Patches, then layers that mix tokens and channels in turn (Tolstikhin et al. 2021)."""
 
     kind: Literal["mixer"]

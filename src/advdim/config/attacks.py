@@ -1,100 +1,38 @@
-"""Settings of the evaluation attacks: thresholds, images, targets, and each attack's own effort.
-
-The names are those of ``advdim.attacks.registry``, declared here once more without its libraries,
-so that reading a configuration imports none of them; a test compares the two.
-"""
+"""Settings of the evaluation attacks: thresholds, images, and each attack's own effort."""
 
 from __future__ import annotations
 
-import typing
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     ConfigDict,
     Field,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
+    create_model,
     model_validator,
 )
 
-from advdim.config.base import Name, Settings
-from advdim.config.own import OwnAttack, refuse_unknown
+from advdim.catalogue.attacks import ATTACKS
+from advdim.config.base import Name, Settings, settings_fields
+from advdim.config.user_code import UserAttack, refuse_unknown
 
-AttackName = Literal[
-    "fgsm",
-    "gradient_l2",
-    "iterative_linf",
-    "iterative_l2",
-    "pgd_linf",
-    "pgd_l2",
-    "deepfool_l2",
-    "deepfool_linf",
-    "ddn_l2",
-    "fmn_l2",
-    "fmn_linf",
-    "boundary_l2",
-    "autoattack_linf",
-    "autoattack_l2",
-]
-ATTACK_NAMES: tuple[AttackName, ...] = typing.get_args(AttackName)
+if TYPE_CHECKING:
+    AttackName = str
+else:
+    AttackName = Literal[tuple(ATTACKS)]
 Threshold = Annotated[float, Field(gt=0)]
 
 
-class OneStepOptions(Settings):
-    """A one-step attack has no effort to set."""
-
-
-class StepOptions(Settings):
-    """An attack that iterates; the registry's own effort where nothing is given."""
-
-    steps: PositiveInt | None = None
-
-
-class IterativeOptions(StepOptions):
-    """An attack whose steps are shares of the threshold."""
-
-    relative_step: PositiveFloat | None = Field(None, description="step over threshold")
-
-
-class PgdOptions(IterativeOptions):
-    """Projected gradient descent."""
-
-    restarts: NonNegativeInt | None = Field(
-        None, description="random starts; 0 starts once, at the clean image"
-    )
-
-
-class AutoAttackOptions(StepOptions):
-    """The ensemble of Croce and Hein (2020)."""
-
-    queries: PositiveInt | None = Field(None, description="of the black-box member, Square")
-
-
-class AttackOptions(Settings):
+class _AttackOptions(Settings):
     """The effort of each attack; a result depends on that of its own attack only.
 
-    Any other key is the name of an attack of one's own.
+    Any other key is the name of an attack of the user's.
     """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, OwnAttack]
-    own: ClassVar[type[OwnAttack]] = OwnAttack
-
-    fgsm: OneStepOptions = OneStepOptions()
-    gradient_l2: OneStepOptions = OneStepOptions()
-    iterative_linf: IterativeOptions = IterativeOptions()
-    iterative_l2: IterativeOptions = IterativeOptions()
-    pgd_linf: PgdOptions = PgdOptions()
-    pgd_l2: PgdOptions = PgdOptions()
-    deepfool_l2: StepOptions = StepOptions()
-    deepfool_linf: StepOptions = StepOptions()
-    ddn_l2: StepOptions = StepOptions()
-    fmn_l2: StepOptions = StepOptions()
-    fmn_linf: StepOptions = StepOptions()
-    boundary_l2: StepOptions = StepOptions()
-    autoattack_linf: AutoAttackOptions = AutoAttackOptions()
-    autoattack_l2: AutoAttackOptions = AutoAttackOptions()
+    __pydantic_extra__: dict[str, UserAttack]
+    user: ClassVar[type[UserAttack]] = UserAttack
 
     @model_validator(mode="before")
     @classmethod
@@ -102,8 +40,19 @@ class AttackOptions(Settings):
         return refuse_unknown(value, "attacks.options", cls.model_fields, "An attack")
 
     def names(self) -> list[str]:
-        """Return every name that an experiment may list: the known ones, then one's own."""
+        """Return every name that an experiment may list: the known ones, then the user's."""
         return [*type(self).model_fields, *(self.model_extra or {})]
+
+
+if TYPE_CHECKING:
+    AttackOptions = _AttackOptions
+else:
+    AttackOptions = create_model(
+        "AttackOptions",
+        __base__=_AttackOptions,
+        __doc__=_AttackOptions.__doc__,
+        **settings_fields(ATTACKS),
+    )
 
 
 class Examples(Settings):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from pydantic import (
     BaseModel,
@@ -16,6 +17,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from advdim.catalogue.entries import load
 from advdim.config.numbers import odd_numbers, wants_numbers
 
 # Paths hold a strength without an exponent, so its digits must fit a file name.
@@ -54,6 +56,21 @@ class Settings(BaseModel):
     def canonical(self, **options: object) -> str:
         """Return the settings as JSON with sorted keys: equal settings give equal strings."""
         return json.dumps(self.model_dump(mode="json", **options), sort_keys=True)  # type: ignore[arg-type]
+
+
+class HasSettings(Protocol):
+    """An entry of the catalogue that says where the model of its settings is."""
+
+    @property
+    def settings(self) -> str:
+        """The model as ``package.module:name``."""
+        ...
+
+
+def settings_fields(entries: Mapping[str, HasSettings]) -> dict[str, Any]:
+    """Return a field per entry of the catalogue, with the defaults of its settings."""
+    models = {name: load(entry.settings) for name, entry in entries.items()}
+    return {name: (model, model()) for name, model in models.items()}
 
 
 def canonical_epsilon(value: object) -> str:

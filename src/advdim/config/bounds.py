@@ -1,22 +1,18 @@
-"""Settings of the lower bounds: images, which bounds, and the published ones' conventions.
-
-The names are those of ``advdim.bounds``, declared here once more without torch, so that reading a
-configuration does not import it; a test compares the two.
-"""
+"""Settings of the lower bounds: images, which bounds, and the published ones' conventions."""
 
 from __future__ import annotations
 
-import typing
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from advdim.catalogue.bounds import BOUNDS
 from advdim.config.base import Settings
 
-BoundName = Literal[
-    "patches", "operator_norms", "joint_pooling", "half_network", "local", "relaxation", "kink"
-]
-BOUND_NAMES: tuple[BoundName, ...] = typing.get_args(BoundName)
+if TYPE_CHECKING:
+    BoundName = str
+else:
+    BoundName = Literal[tuple(BOUNDS)]
 
 
 class PublishedConventions(Settings):
@@ -35,7 +31,7 @@ class Bounds(Settings):
 
     images: PositiveInt | None = Field(1000, description="test images; null: the whole test set")
     kinds: list[BoundName] = Field(
-        list(BOUND_NAMES), min_length=1, description="sound bounds; what does not apply is left out"
+        list(BOUNDS), min_length=1, description="sound bounds; what does not apply is left out"
     )
     images_by_kind: dict[BoundName, PositiveInt] = Field(
         {}, description="first images only, for the bounds that are not worth all"

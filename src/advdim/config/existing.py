@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt, field_validator
 
-from advdim import own
+from advdim import user_code
 from advdim.config.data.base import NormalisationSettings
 from advdim.config.network_base import Network
 from advdim.config.numbers import Arguments
@@ -17,7 +17,7 @@ SUFFIXES = (".safetensors", ".pt", ".pth")
 
 
 class ExistingNetwork(Network):
-    """What networks of one's own and of other packages share: weights, and what these expect."""
+    """What networks of the user's and of other packages share: weights, and what these expect."""
 
     arguments: Arguments = {}
     weights: str | None = Field(
@@ -82,27 +82,27 @@ class ExistingNetwork(Network):
 
 
 class ModuleNetwork(ExistingNetwork):
-    """A ``torch.nn.Module`` of one's own, by import path.
+    """A ``torch.nn.Module`` of the user's, by import path.
 
     It is called as ``Class(channels=..., size=..., classes=..., **arguments)`` and must map
     (N, channels, size, size) to logits (N, classes).
     """
 
     kind: Literal["module"]
-    module: str = Field(pattern=own.PATTERN, description="'package.module:Class'")
+    module: str = Field(pattern=user_code.PATTERN, description="'package.module:Class'")
     initialisation: Literal["own", "he"] = "own"
 
     @field_validator("module")
     @classmethod
     def _importable(cls, value: str) -> str:
-        own.source_file(value)
+        user_code.source_file(value)
         return value
 
     def fault(self) -> str | None:
         """Check, too, that the module's file defines the name."""
         try:
-            own.check(self.module)
-        except own.OwnCodeError as error:
+            user_code.check(self.module)
+        except user_code.UserCodeError as error:
             return str(error)
         return super().fault()
 

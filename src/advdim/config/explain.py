@@ -78,7 +78,7 @@ def _locate(parts: Iterable[object], model: type[BaseModel]) -> tuple[list[str],
         siblings = {name for m in models for name in m.model_fields}
         fields = [m.model_fields[str(part)] for m in models if str(part) in m.model_fields]
         here = [field.annotation for field in fields]
-        here += [m.own for m in models if not fields and hasattr(m, "own")]
+        here += [m.user for m in models if not fields and hasattr(m, "user")]
         here += [typing.get_args(container)[-1] for container in containers]
     return location, siblings
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -11,6 +11,9 @@ from advdim.config.base import Settings
 
 class Network(Settings):
     """What all networks share."""
+
+    if TYPE_CHECKING:
+        kind: str
 
     training: dict[str, Any] = Field({}, description="training settings that differ here")
 
@@ -31,9 +34,17 @@ class Network(Settings):
         """Return the files that the network is made from, for the dependency graph."""
         return []
 
-    def unbounded(self) -> str | None:
+    def no_bounds_because(self) -> str | None:
         """Return why the network is known to have no lower bounds, or None."""
         return None
+
+    def counts(self, channels: int, size: int) -> tuple[float, float]:
+        """Return the multiply-adds and the activations of one image.
+
+        For networks that only their own code describes, those of convolutions of 64 channels: an
+        upper guess for most.
+        """
+        return 64_000.0 * size**2, 64.0 * 4 * size**2
 
     def dampening(self, size: int) -> float | None:
         """Return the factor of average pools on the input gradient at initialisation, or None.

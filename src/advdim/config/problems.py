@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from advdim.catalogue.figures import FIGURES
 from advdim.config.data import AnyDataset
 from advdim.config.explain import explain, nearest
 from advdim.config.network import AnyNetwork
 from advdim.config.training import Training
-from advdim.figures.registry import FIGURES
 
 if typing.TYPE_CHECKING:
     from advdim.config.sweep import Config, Experiment
@@ -61,7 +61,7 @@ def experiment_problems(config: Config, name: str, experiment: Experiment) -> li
     problems += [
         f"Config key '{key}.bounds' asks for lower bounds of network {network!r}: {reason}."
         for network in experiment.network
-        if experiment.bounds and (reason := config.networks[network].unbounded())
+        if experiment.bounds and (reason := config.networks[network].no_bounds_because())
     ]
     for network in experiment.network:
         problems += _misfits(config, key, network, experiment.sizes)
@@ -148,7 +148,7 @@ def _training_problems(config: Config, owner: str, block: AnyDataset | AnyNetwor
 
 
 def _unknown_names(config: Config, key: str, experiment: Experiment) -> list[str]:
-    """Return a sentence for every method and attack that is neither known nor one's own."""
+    """Return a sentence for every method and attack that is neither known nor the user's."""
     methods, attacks = config.methods.names(), config.attacks.options.names()
     named = [
         *((f"methods.{k}", name, methods) for k, name in enumerate(experiment.methods)),

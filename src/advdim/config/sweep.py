@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from advdim.catalogue.methods import strength_power
 from advdim.config.attacks import AttackName, Attacks
 from advdim.config.base import Epsilon, Name, Settings, canonical_epsilon
 from advdim.config.bounds import Bounds
@@ -29,10 +30,8 @@ from advdim.config.problems import (
     merge,
     missing_data,
 )
-from advdim.config.training import POWERS, Method, Methods, Training
+from advdim.config.training import Method, Methods, Training
 from advdim.units import Normalisation, Units, to_normalised
-
-METHODS: tuple[Method, ...] = typing.get_args(Method)
 
 
 def _as_list(value: object) -> object:
@@ -180,7 +179,7 @@ class Config(Settings):
             return epsilon
         assert normalisation is not None, "refused when the sweep was read"
         known = Normalisation(normalisation.mean, normalisation.std)
-        value = to_normalised(float(epsilon), self.units, known, POWERS.get(method, 1))
+        value = to_normalised(float(epsilon), self.units, known, strength_power(method))
         # As many digits as a strength needs, few enough to stand in a path.
         return canonical_epsilon(f"{value:.6g}")
 

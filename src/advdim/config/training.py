@@ -2,56 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, create_model, model_validator
 
-from advdim.config.base import Settings
-from advdim.config.own import OwnMethod, refuse_unknown
+from advdim.catalogue.methods import METHODS
+from advdim.config.base import Settings, settings_fields
+from advdim.config.user_code import UserMethod, refuse_unknown
 
-Method = Literal["none", "grad_l1", "grad_l2", "aug_linf", "aug_l2", "pgd_linf", "cross_lipschitz"]
-BatchNormMode = Literal["train", "eval"]
-# Cross-Lipschitz regularisation penalises squared gradients (ICML 2019, Eq. 18); all other
-# strengths are thresholds, or multiply a gradient's norm.
-POWERS = {"cross_lipschitz": 2}
-
-
-class PenaltySettings(Settings):
-    """A gradient penalty has nothing to set beside its strength."""
+if TYPE_CHECKING:
+    Method = str
+else:
+    Method = Literal[tuple(METHODS)]
 
 
-class AugmentationMethodSettings(Settings):
-    """One-step adversarial augmentation (ICML 2019, Eq. 5)."""
-
-    batch_norm_during_attack: BatchNormMode = "train"
+Precision = Literal["auto", "float32", "tf32", "bfloat16_backward", "anchored", "bfloat16"]
 
 
-class PgdMethodSettings(Settings):
-    """PGD training (ICML 2019, Section 4.1): text .2 epsilon a step, code epsilon / (.75 * 7)."""
-
-    steps: PositiveInt = 7
-    relative_step: PositiveFloat = Field(1 / (0.75 * 7), description="step over epsilon")
-    random_start: bool = True
-    batch_norm_during_attack: BatchNormMode = "train"
-
-
-class Methods(Settings):
+class _Methods(Settings):
     """The settings of each method; a cell depends on those of its own method only.
 
-    Any other key is the name of a method of one's own.
+    Any other key is the name of a method of the user's.
     """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, OwnMethod]
-    own: ClassVar[type[OwnMethod]] = OwnMethod
-
-    none: PenaltySettings = PenaltySettings()
-    grad_l1: PenaltySettings = PenaltySettings()
-    grad_l2: PenaltySettings = PenaltySettings()
-    aug_linf: AugmentationMethodSettings = AugmentationMethodSettings()
-    aug_l2: AugmentationMethodSettings = AugmentationMethodSettings()
-    pgd_linf: PgdMethodSettings = PgdMethodSettings()
-    cross_lipschitz: PenaltySettings = PenaltySettings()
+    __pydantic_extra__: dict[str, UserMethod]
+    user: ClassVar[type[UserMethod]] = UserMethod
 
     @model_validator(mode="before")
     @classmethod
@@ -59,8 +35,16 @@ class Methods(Settings):
         return refuse_unknown(value, "methods", cls.model_fields, "A method")
 
     def names(self) -> list[str]:
-        """Return every name that an experiment may list: the known ones, then one's own."""
+        """Return every name that an experiment may list: the known ones, then the user's."""
         return [*type(self).model_fields, *(self.model_extra or {})]
+
+
+if TYPE_CHECKING:
+    Methods = _Methods
+else:
+    Methods = create_model(
+        "Methods", __base__=_Methods, __doc__=_Methods.__doc__, **settings_fields(METHODS)
+    )
 
 
 class Measurement(Settings):
@@ -93,13 +77,14 @@ class Training(Settings):
     weight_decay: float = Field(0.0, ge=0)
     halve_every: PositiveInt = Field(30, description="epochs between two learning-rate halvings")
     reload_best: bool = Field(True, description="at a halving, go back to the best validation net")
-    precision: Literal["auto", "float32", "tf32", "mixed", "anchored", "bfloat16"] = Field(
+    precision: Precision = Field(
         "auto",
         description="how training attacks are crafted where the device has bfloat16, else float32. "
-        "mixed: their gradients go back through convolutions in bfloat16. anchored: so, and steps "
-        "after the first take in bfloat16 how inputs have moved since. bfloat16: all of it, not "
-        "for max pools: rounding makes nearly equal inputs equal. tf32 (GPUs): weights learn in "
-        "it, too. auto: anchored on a GPU, float32 on a processor. Measures are always float32",
+        "bfloat16_backward: their gradients go back through convolutions in bfloat16. anchored: "
+        "so, and steps after the first take in bfloat16 how inputs have moved since. bfloat16: all "
+        "of it, not for max pools: rounding makes nearly equal inputs equal. tf32 (GPUs): weights "
+        "learn in it, too. auto: anchored on a GPU, float32 on a processor. Measures are always "
+        "float32",
     )
     measurement: Measurement = Measurement()
 

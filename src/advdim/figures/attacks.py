@@ -24,10 +24,10 @@ from advdim.figures.style import (
     sequential,
 )
 from advdim.sweep import IDENTITY
+from advdim.tables.attack_summaries import RUNGS
 
 REFERENCE = "pgd_linf"
 ASCENTS = ("fgsm", "iterative_linf", "pgd_linf", "gradient_l2", "iterative_l2", "pgd_l2")
-RUNGS = ("fgsm", "pgd_linf", "autoattack_linf")
 
 
 def attack_agreement(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
@@ -45,7 +45,7 @@ def attack_agreement(tables: Mapping[str, pd.DataFrame], settings: FigureSetting
         of_norm = rows[rows["norm"] == norm].sort_values("grad_l1_median")
         _scatter(axis, of_norm, of_norm["grad_l1_median"])
     reference = _reference(rows)
-    keys = list(IDENTITY)
+    keys = IDENTITY
     others = rows[rows["attack"] != reference].merge(
         rows.loc[rows["attack"] == reference, [*keys, "vulnerability"]],
         on=keys,
@@ -217,7 +217,7 @@ def _growth_panel(axis: Axes, rows: pd.DataFrame, rungs: Iterable[str]) -> None:
 def _attacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the summaries with their networks' gradient norms, and threshold times norm."""
     cells = tables["cells"][[*IDENTITY, "grad_l1_median"]].dropna()
-    rows = tables["attack_summaries"].merge(cells, on=list(IDENTITY))
+    rows = tables["attack_summaries"].merge(cells, on=IDENTITY)
     return rows.assign(strength=rows["threshold"] * rows["grad_l1_median"])
 
 

@@ -21,7 +21,7 @@ from advdim.figures.style import (
     say_empty,
     sequential,
 )
-from advdim.sandwich import GREY_LEVELS, decades
+from advdim.tables.bounds_beside_attacks import GREY_LEVELS, decades
 
 # One bound at every size: the largest may be of another kind at each.
 COMPARED = "operator_norms"

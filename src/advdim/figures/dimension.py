@@ -23,7 +23,7 @@ from advdim.figures.style import (
     strength_axis,
     strength_positions,
 )
-from advdim.tables import CELL_KEYS
+from advdim.sweep import IDENTITY
 
 
 def input_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
@@ -119,7 +119,7 @@ def best_strengths(rows: pd.DataFrame) -> pd.DataFrame:
 def _last_epochs(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     epochs = tables["epochs"]
     rows = epochs[epochs["summarised"] & (epochs["split"] == "test")]
-    return rows.merge(tables["cells"][[*CELL_KEYS, "dimension"]])
+    return rows.merge(tables["cells"][[*IDENTITY, "dimension"]])
 
 
 def _against_measure(axis: Axes, rows: pd.DataFrame, x: str, y: str) -> None:

@@ -21,7 +21,7 @@ from advdim.figures.style import (
     scaled,
     sequential,
 )
-from advdim.tables import CELL_KEYS
+from advdim.sweep import IDENTITY
 
 CURVES = ("error", "loss", "grad_l1_untied", "vulnerability", "damage")
 SPLITS = {"test": "-", "train": "--"}
@@ -140,15 +140,15 @@ def stopped_early(rows: pd.DataFrame) -> pd.DataFrame:
     """Return, per network, test measures at the epoch of lowest test loss and at the last."""
     tested = rows[rows["split"] == "test"].sort_values("epoch")
     measures = ["epoch", "loss", "accuracy", "vulnerability", "damage"]
-    last = tested.groupby(CELL_KEYS)[measures].last()
-    lowest = tested.loc[tested.groupby(CELL_KEYS)["loss"].idxmin()]
-    best = lowest.set_index(CELL_KEYS)[measures]
+    last = tested.groupby(IDENTITY)[measures].last()
+    lowest = tested.loc[tested.groupby(IDENTITY)["loss"].idxmin()]
+    best = lowest.set_index(IDENTITY)[measures]
     return best.add_suffix("_best").join(last.add_suffix("_last")).reset_index()
 
 
 def train_test_gaps(rows: pd.DataFrame) -> pd.DataFrame:
     """Return, per network and epoch, the gradient norm (ties broken) on test less that on train."""
-    index = [*CELL_KEYS, "dimension", "epoch", "summarised"]
+    index = [*IDENTITY, "dimension", "epoch", "summarised"]
     wide = rows.pivot_table(index=index, columns="split", values="grad_l1_untied")
     wide = wide.reindex(columns=list(SPLITS)).dropna()
     return (wide["test"] - wide["train"]).rename("gap").reset_index()
@@ -156,7 +156,7 @@ def train_test_gaps(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _epochs(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the rows from epoch 0: at initialisation, gradients are larger by orders."""
-    rows = tables["epochs"].merge(tables["cells"][[*CELL_KEYS, "dimension"]])
+    rows = tables["epochs"].merge(tables["cells"][[*IDENTITY, "dimension"]])
     rows = rows[rows["epoch"] >= 0]
     return rows.assign(
         error=1 - rows["accuracy"],

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from advdim.config.sweep import FigureSettings
 from advdim.figures.style import ATTACK_LABELS, image_grid, note_missing, panels, say_empty
+from advdim.sweep import IDENTITY
 
 
 def adversarial_examples(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
@@ -30,7 +31,7 @@ def adversarial_examples(tables: Mapping[str, pd.DataFrame], settings: FigureSet
     samples = sorted(rows["sample"].unique())
     figure, axes = image_grid(len(kinds), 3 * len(samples), settings)
     for line, (_, cell) in zip(axes, kinds.sort_values("size").iterrows(), strict=True):
-        same = (rows[list(_KEYS)] == cell[list(_KEYS)]).all(axis=1)
+        same = (rows[IDENTITY] == cell[IDENTITY]).all(axis=1)
         for k, (_, row) in enumerate(rows[same].sort_values("sample").iterrows()):
             _triple(line[3 * k : 3 * k + 3], row, settings.font_size - 2.5)
         line[0].set_ylabel(f"{cell['size']} pixels", fontsize=settings.font_size)
@@ -43,9 +44,6 @@ def adversarial_examples(tables: Mapping[str, pd.DataFrame], settings: FigureSet
     )
     note_missing(figure, tables["cells"])
     return figure
-
-
-_KEYS = ("dataset", "network", "size", "method", "epsilon", "seed")
 
 
 def _triple(axes: np.ndarray, row: pd.Series, font_size: float) -> None:

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from advdim.config.sweep import FigureSettings
-from advdim.exponents import PREDICTED, exponent, predicted_exponent
 from advdim.figures.style import LEGEND, distinct, panels
+from advdim.tables.exponents import PREDICTED, exponent_over_seeds, predicted_exponent
 
 SHOWN = {
     "loss_l1": r"$\mathbb{E}\,\|\partial_x L\|_1$",
@@ -72,7 +72,7 @@ def initialisation_exponents(
         for place, network in enumerate(networks):
             of_network = rows[rows["network"] == network]
             for suffix, filled, shift in (("_untied", True, -0.13), ("", False, 0.13)):
-                fit = exponent(of_network[of_network["statistic"] == statistic + suffix])
+                fit = exponent_over_seeds(of_network[of_network["statistic"] == statistic + suffix])
                 axis.errorbar(
                     fit.estimate, place + shift,
                     xerr=np.nan_to_num([[fit.estimate - fit.low], [fit.high - fit.estimate]]),

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from advdim.config.sweep import FigureSettings
-from advdim.exponents import undampened
 from advdim.figures.style import (
     LABELS,
     LEGEND,
@@ -21,7 +20,8 @@ from advdim.figures.style import (
     say_empty,
     scaled,
 )
-from advdim.tables import CELL_KEYS
+from advdim.sweep import IDENTITY
+from advdim.tables.exponents import undampened
 
 BARS = ("grad_l1_untied", "grad_l1_untied", "vulnerability", "accuracy")
 
@@ -33,7 +33,7 @@ def pooling(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Fig
     theorem predicts from the networks without average pools.
     """
     cells = tables["cells"]
-    rows = tables["epochs"].merge(cells[[*CELL_KEYS, "dimension", "dampening"]])
+    rows = tables["epochs"].merge(cells[[*IDENTITY, "dimension", "dampening"]])
     rows = rows[rows["split"] == "test"].assign(group=_groups(rows))
     start, end = rows[rows["epoch"] == -1], rows[rows["summarised"]]
     figure, axes = panels(2, 3, settings)

@@ -18,21 +18,24 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
+from advdim.catalogue.attacks import ATTACKS
+from advdim.catalogue.entries import HasLook
+from advdim.catalogue.methods import METHODS
+from advdim.catalogue.palette import PALETTE
 from advdim.config.sweep import FigureSettings
 from advdim.files import atomic
 
 Colour = tuple[float, float, float]
-# Ten colours that people of any colour vision tell apart (Petroff, 2021).
-_PALETTE = [to_rgb(colour) for colour in mpl.color_sequences["petroff10"]]
+_PALETTE = [to_rgb(colour) for colour in PALETTE]
 SPARE_COLOURS = [_PALETTE[k] for k in (5, 6, 7, 3)]
-SPARE_MARKERS = "PphdH<>"
-# Names of one's own in the order in which a figure comes across them: no two look alike.
+SPARE_MARKERS = "PpdH<>8"
+# Names of the user's in the order in which a figure comes across them: no two look alike.
 _SPARED: dict[str, int] = {}
 Look = TypeVar("Look")
 
 
 class Looks(dict[str, Look]):
-    """What known names look like, and a fallback for those of one's own, per figure."""
+    """What known names look like, and a fallback for those of the user's, per figure."""
 
     def __init__(self, known: Mapping[str, Look], spare: Callable[[str], Look]) -> None:
         super().__init__(known)
@@ -64,83 +67,22 @@ def _spare_label(name: str) -> str:
     return name.replace("_", " ")
 
 
-METHOD_COLOURS: Looks[Any] = Looks(
-    {
-        "none": "black",
-        "grad_l1": _PALETTE[0],
-        "grad_l2": _PALETTE[9],
-        "aug_linf": _PALETTE[1],
-        "aug_l2": _PALETTE[7],
-        "pgd_linf": _PALETTE[2],
-        "cross_lipschitz": _PALETTE[4],
-    },
-    _spare_colour,
-)
-METHOD_MARKERS: Looks[str] = Looks(
-    {
-        "none": "*",
-        "grad_l1": "o",
-        "grad_l2": "s",
-        "aug_linf": "v",
-        "aug_l2": "^",
-        "pgd_linf": "D",
-        "cross_lipschitz": "X",
-    },
-    _spare_marker,
-)
-METHOD_LABELS: Looks[str] = Looks(
-    {
-        "none": "no regularisation",
-        "grad_l1": r"gradient penalty, $\ell_1$",
-        "grad_l2": r"gradient penalty, $\ell_2$",
-        "aug_linf": r"adversarial augmentation, $\ell_\infty$",
-        "aug_l2": r"adversarial augmentation, $\ell_2$",
-        "pgd_linf": r"PGD, $\ell_\infty$",
-        "cross_lipschitz": "cross-Lipschitz",
-    },
-    _spare_label,
-)
-ATTACK_COLOURS: Looks[Any] = Looks(
-    {
-        "fgsm": _PALETTE[0],
-        "iterative_linf": _PALETTE[9],
-        "pgd_linf": _PALETTE[2],
-        "deepfool_linf": _PALETTE[1],
-        "fmn_linf": _PALETTE[6],
-        "autoattack_linf": _PALETTE[8],
-        "gradient_l2": _PALETTE[0],
-        "iterative_l2": _PALETTE[9],
-        "pgd_l2": _PALETTE[2],
-        "deepfool_l2": _PALETTE[1],
-        "ddn_l2": _PALETTE[4],
-        "fmn_l2": _PALETTE[6],
-        "boundary_l2": _PALETTE[5],
-        "autoattack_l2": _PALETTE[8],
-    },
-    _spare_colour,
-)
-ATTACK_MARKERS: Looks[str] = Looks(
-    dict(zip(ATTACK_COLOURS, "ovDPhXovDPsh^X", strict=True)), _spare_marker
-)
-ATTACK_LABELS: Looks[str] = Looks(
-    {
-        "fgsm": r"FGSM, $\ell_\infty$",
-        "gradient_l2": r"gradient step, $\ell_2$",
-        "iterative_linf": r"iterative, $\ell_\infty$",
-        "iterative_l2": r"iterative, $\ell_2$",
-        "pgd_linf": r"PGD, $\ell_\infty$",
-        "pgd_l2": r"PGD, $\ell_2$",
-        "deepfool_linf": r"DeepFool, $\ell_\infty$",
-        "deepfool_l2": r"DeepFool, $\ell_2$",
-        "ddn_l2": r"DDN, $\ell_2$",
-        "fmn_l2": r"FMN, $\ell_2$",
-        "boundary_l2": r"Boundary, $\ell_2$",
-        "fmn_linf": r"FMN, $\ell_\infty$",
-        "autoattack_linf": r"AutoAttack, $\ell_\infty$",
-        "autoattack_l2": r"AutoAttack, $\ell_2$",
-    },
-    _spare_label,
-)
+def _colours(entries: Mapping[str, HasLook]) -> Looks[Any]:
+    known = {name: to_rgb(entry.look.colour) for name, entry in entries.items()}
+    return Looks(known, _spare_colour)
+
+
+def _markers(entries: Mapping[str, HasLook]) -> Looks[str]:
+    return Looks({name: entry.look.marker for name, entry in entries.items()}, _spare_marker)
+
+
+def _labels(entries: Mapping[str, HasLook]) -> Looks[str]:
+    return Looks({name: entry.look.label for name, entry in entries.items()}, _spare_label)
+
+
+METHOD_COLOURS, ATTACK_COLOURS = _colours(METHODS), _colours(ATTACKS)
+METHOD_MARKERS, ATTACK_MARKERS = _markers(METHODS), _markers(ATTACKS)
+METHOD_LABELS, ATTACK_LABELS = _labels(METHODS), _labels(ATTACKS)
 LABELS = {
     "grad_l1": r"$\mathbb{E}\,\|\partial_x L\|_1$",
     "grad_l2": r"$\mathbb{E}\,\|\partial_x L\|_2$",

@@ -1,1 +1,1 @@
-"""The papers' networks, one's own, and how they are initialised and stored."""
+"""The papers' networks, the user's, and how they are initialised and stored."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
-from advdim.config.architectures import FullyConnected, Mixer, Residual, VisionTransformer
+from advdim.config.architectures import (
+    FullyConnectedNetwork,
+    MixerNetwork,
+    ResidualNetwork,
+    VisionTransformerNetwork,
+)
 from advdim.networks.layers import GlobalMaxPool
 
 
 def fully_connected(
-    settings: FullyConnected, channels: int, size: int, classes: int
+    settings: FullyConnectedNetwork, channels: int, size: int, classes: int
 ) -> nn.Sequential:
     """Build linear layers with ReLU between them on the flattened (N, channels, size, size)."""
     layers, width = nn.Sequential(nn.Flatten()), channels * size**2
@@ -42,7 +45,7 @@ class ResidualBlock(nn.Module):
         return torch.relu(self.body(inputs) + self.shortcut(inputs))
 
 
-def residual(settings: Residual, channels: int, size: int, classes: int) -> nn.Sequential:
+def residual(settings: ResidualNetwork, channels: int, size: int, classes: int) -> nn.Sequential:
     """Build a residual network: stages after the first halve the edge; a global pool, linear."""
     width = settings.widths[0]
     layers = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.ReLU())
@@ -79,7 +82,7 @@ class MeanOverTokens(nn.Module):
 
 
 def vision_transformer(
-    settings: VisionTransformer, channels: int, size: int, classes: int
+    settings: VisionTransformerNetwork, channels: int, size: int, classes: int
 ) -> nn.Sequential:
     """Build patches, pre-norm encoder layers, layer norm, mean over tokens, linear."""
     width = settings.width
@@ -114,7 +117,7 @@ def _perceptron(width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
 
 
-def mixer(settings: Mixer, channels: int, size: int, classes: int) -> nn.Sequential:
+def mixer(settings: MixerNetwork, channels: int, size: int, classes: int) -> nn.Sequential:
     """Build patches, mixer layers, layer norm, mean over tokens, linear."""
     width = settings.width
     layers = nn.Sequential(Patches(channels, size, settings.patches, width))
@@ -122,11 +125,3 @@ def mixer(settings: Mixer, channels: int, size: int, classes: int) -> nn.Sequent
         layers.append(MixerLayer(settings.patches**2, width))
     layers.append(nn.LayerNorm(width)).append(MeanOverTokens())
     return layers.append(nn.Linear(width, classes))
-
-
-BUILDERS: dict[str, Callable[..., nn.Sequential]] = {
-    "fully_connected": fully_connected,
-    "residual": residual,
-    "vision_transformer": vision_transformer,
-    "mixer": mixer,
-}

@@ -10,14 +10,10 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 
+from advdim.catalogue.networks import NETWORKS
 from advdim.config.existing import ExistingNetwork
-from advdim.config.lenet import LenetNetwork
-from advdim.config.network import AnyNetwork, ConvolutionalNetwork
-from advdim.networks.architectures import BUILDERS
-from advdim.networks.convolutional import convolutional
+from advdim.config.network import AnyNetwork
 from advdim.networks.existing import build_existing, label, start
-from advdim.networks.initialisation import initialise, xavier
-from advdim.networks.lenet import lenet
 from advdim.networks.shape import NetworkError, Shape, first_line
 from advdim.tensor_files import DamagedFileError, read_tensors, write_tensors
 from advdim.units import Normalisation
@@ -40,24 +36,19 @@ def build(
         if normalisation is not None:
             start(network, settings, normalisation)
     else:
-        network = _own_kind(settings, shape, random)
+        network = _described(settings, shape, random)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _own_kind(settings: AnyNetwork, shape: Shape, random: torch.Generator) -> nn.Module:
-    if isinstance(settings, LenetNetwork):
-        network: nn.Module = lenet(settings, **asdict(shape))
-        xavier(network, random)
-        return network
-    assert not isinstance(settings, ExistingNetwork)
-    if isinstance(settings, ConvolutionalNetwork):
-        network = convolutional(settings, **asdict(shape))
-    else:
-        # what PyTorch's own layers draw at first is the same for a seed, too
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(random.initial_seed())
-            network = BUILDERS[settings.kind](settings, **asdict(shape))
-    initialise(network, random, settings.initialisation)
+def _described(settings: AnyNetwork, shape: Shape, random: torch.Generator) -> nn.Module:
+    """Build a network that its settings describe in full."""
+    entry = NETWORKS[settings.kind]
+    # what PyTorch's own layers draw at first is the same for a seed, too
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random.initial_seed())
+        network: nn.Module = entry.load()(settings, **asdict(shape))
+    if draw := entry.load_weights():
+        draw(network, random, settings)
     return network
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from advdim.config.network import ConvolutionalNetwork
+from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.networks.layers import GlobalMaxPool, ReflectedConvolution
 
 PaddingMode = Literal["reflect", "zeros", "circular"]

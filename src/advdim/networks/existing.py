@@ -1,19 +1,21 @@
-"""Networks of one's own or of another package: built, given their weights and their inputs."""
+"""Networks of the user's or of another package: built, given their weights and their inputs."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from advdim import own
+from advdim import user_code
+from advdim.catalogue.networks import NETWORKS
 from advdim.config.existing import ExistingNetwork, ModuleNetwork, TimmNetwork, TorchvisionNetwork
 from advdim.data.torchvision_import import torchvision
 from advdim.networks.initialisation import he
@@ -62,7 +64,7 @@ def build_existing(settings: ExistingNetwork, shape: Shape, random: torch.Genera
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random.initial_seed())
-        network = _constructed(settings, taken)
+        network: nn.Module = NETWORKS[settings.kind].load()(settings, **asdict(taken))
     if isinstance(settings, ModuleNetwork) and settings.initialisation == "he":
         he(network, random)
     if settings.softmax:
@@ -174,37 +176,12 @@ def _remove_softmax(network: nn.Module, name: str) -> None:
     network.set_submodule(found[-1], nn.Identity())
 
 
-def _constructed(settings: ExistingNetwork, shape: Shape) -> nn.Module:
-    if isinstance(settings, ModuleNetwork):
-        return _own_module(settings, shape)
-    assert isinstance(settings, (TorchvisionNetwork, TimmNetwork))
-    arguments: dict[str, Any] = {"num_classes": shape.classes, **settings.arguments}
-    found: nn.Module
+def users_module(settings: ModuleNetwork, channels: int, size: int, classes: int) -> nn.Module:
+    """Build a module of the user's; raises NetworkError where that fails."""
+    given = {"channels": channels, "size": size, "classes": classes}
     try:
-        if isinstance(settings, TimmNetwork):
-            torchvision("models")  # which timm imports, too
-            create = importlib.import_module("timm").create_model
-            found = create(settings.name, pretrained=False, in_chans=shape.channels, **arguments)
-        elif shape.channels != 3:
-            raise NetworkError(
-                f"Network {label(settings)} takes colour images; 'channels: 3' repeats grey ones."
-            )
-        else:
-            found = torchvision("models").get_model(settings.name, weights=None, **arguments)
-    except NetworkError:
-        raise
-    except Exception as error:
-        raise NetworkError(
-            f"Network {label(settings)} cannot be built: {first_line(error)}"
-        ) from error
-    return found
-
-
-def _own_module(settings: ModuleNetwork, shape: Shape) -> nn.Module:
-    given = {"channels": shape.channels, "size": shape.size, "classes": shape.classes}
-    try:
-        constructor = own.imported(settings.module)
-    except own.OwnCodeError as error:
+        constructor = user_code.imported(settings.module)
+    except user_code.UserCodeError as error:
         raise NetworkError(f"Network {error}.") from error
     try:
         inspect.signature(constructor).bind(**given, **settings.arguments)
@@ -217,7 +194,41 @@ def _own_module(settings: ModuleNetwork, shape: Shape) -> nn.Module:
         network: nn.Module = constructor(**given, **settings.arguments)
     except Exception as error:
         raise NetworkError(
-            f"Network {settings.module!r} cannot be built for {shape.size} pixels: "
-            f"{first_line(error)}"
+            f"Network {settings.module!r} cannot be built for {size} pixels: {first_line(error)}"
         ) from error
     return network
+
+
+def of_torchvision(
+    settings: TorchvisionNetwork, channels: int, size: int, classes: int
+) -> nn.Module:
+    """Build a classifier of torchvision, which takes colour images; raises NetworkError."""
+    if channels != 3:
+        raise NetworkError(
+            f"Network {label(settings)} takes colour images; 'channels: 3' repeats grey ones."
+        )
+    arguments = {"num_classes": classes, **settings.arguments}
+    with _told(settings):
+        found: nn.Module = torchvision("models").get_model(settings.name, weights=None, **arguments)
+    return found
+
+
+def of_timm(settings: TimmNetwork, channels: int, size: int, classes: int) -> nn.Module:
+    """Build a model of timm; raises NetworkError where that fails."""
+    arguments = {"num_classes": classes, **settings.arguments}
+    with _told(settings):
+        torchvision("models")  # which timm imports, too
+        create = importlib.import_module("timm").create_model
+        found: nn.Module = create(settings.name, pretrained=False, in_chans=channels, **arguments)
+    return found
+
+
+@contextlib.contextmanager
+def _told(settings: ExistingNetwork) -> Iterator[None]:
+    """Say of whatever goes wrong within which network it is of."""
+    try:
+        yield
+    except Exception as error:
+        raise NetworkError(
+            f"Network {label(settings)} cannot be built: {first_line(error)}"
+        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -38,6 +39,16 @@ def initialise(network: nn.Module, random: torch.Generator, scheme: str) -> None
         if isinstance(other, nn.MultiheadAttention) and other.in_proj_weight is not None:
             for part in other.in_proj_weight.chunk(3):
                 _draw(part, random, scheme, gain=1.0)
+
+
+def by_scheme(network: nn.Module, random: torch.Generator, settings: Any) -> None:
+    """Initialise in place by the scheme that the network's settings name."""
+    initialise(network, random, settings.initialisation)
+
+
+def as_caffe(network: nn.Module, random: torch.Generator, settings: object) -> None:
+    """Initialise in place as Caffe's examples do, whatever the settings."""
+    xavier(network, random)
 
 
 @torch.no_grad()

@@ -23,7 +23,7 @@ from advdim.networks.low_precision import (
 CRAFTING: dict[str, Callable[[nn.Module], nn.Module]] = {
     "float32": lambda network: network,
     "tf32": lambda network: network,
-    "mixed": low_precision_backward,
+    "bfloat16_backward": low_precision_backward,
     "anchored": anchored,
     "bfloat16": low_precision,
 }

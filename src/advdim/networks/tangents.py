@@ -23,12 +23,12 @@ Push = Callable[[Tensor], Tensor]
 LINEAR = (nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Identity)
 
 
-def has_tangents(network: nn.Module) -> bool:
-    """Return whether ``forward_with_push`` knows every layer of the network."""
+def can_linearize(network: nn.Module) -> bool:
+    """Return whether ``linearize`` knows every layer of the network."""
     return isinstance(network, nn.Sequential) and all(_known(layer) for layer in network)
 
 
-def forward_with_push(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Push]:
+def linearize(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Push]:
     """Return the logits (N, K), as ``network(inputs)``, and the derivative at the inputs.
 
     The derivative maps a direction (N, C, H, W) of all inputs at once to that of the logits

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from advdim.config import Config
-from advdim.flags import SENTENCES
+from advdim.measures.flags import SENTENCES
 from advdim.results import all_results, failed_itself, read_record
 
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from advdim.figures.captions import CAPTIONS
-from advdim.figures.registry import FIGURES
+from advdim.catalogue.figures import FIGURES
 from advdim.report.claims import figure_anchor
 
 # What a browser shows, by preference.
@@ -37,7 +36,7 @@ def figures_of(drawn: Mapping[tuple[str, str], Sequence[Path]]) -> list[Drawn]:
             figure=figure,
             anchor=figure_anchor(experiment, figure),
             title=FIGURES[figure].title,
-            caption=CAPTIONS[figure],
+            caption=FIGURES[figure].caption,
             source=_source(files),
             files=[file.name for file in files],
             of_cells="cells" in FIGURES[figure].tables,

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from advdim.tables import CELL_KEYS
+from advdim.sweep import IDENTITY
 
 SHOWN = (
-    *CELL_KEYS, "status", "flags", "accuracy_median", "vulnerability_median",
+    *IDENTITY, "status", "flags", "accuracy_median", "vulnerability_median",
     "vulnerability_of_label_median", "damage_median", "grad_l1_median", "grad_l1_untied_median",
     "epochs", "seconds", "experiments",
 )  # fmt: skip

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from advdim.attacks.base import Attack
 from advdim.attacks.evaluate import evaluate_attack
-from advdim.attacks.own import own_attack
 from advdim.attacks.registry import ATTACKS
+from advdim.attacks.user import user_attack
 from advdim.config import Config
-from advdim.config.own import OwnAttack
+from advdim.config.user_code import UserAttack
 from advdim.data.batches import first_inputs
 from advdim.data.pixels import load_pixels
 from advdim.networks.build import load_network
@@ -82,8 +82,8 @@ def attack_cell(
 
 
 def configured_attack(config: Config, name: str) -> Attack:
-    """Return an attack of the registry, or one's own, as the configuration asks for it."""
+    """Return an attack of the registry, or the user's, as the configuration asks for it."""
     settings = getattr(config.attacks.options, name)
-    if isinstance(settings, OwnAttack):
-        return own_attack(name, settings.norm, settings.module, settings.arguments)
+    if isinstance(settings, UserAttack):
+        return user_attack(name, settings.norm, settings.module, settings.arguments)
     return ATTACKS[name].configured(**settings.model_dump(exclude_none=True))

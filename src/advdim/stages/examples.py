@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from advdim.answers import NO_PREDICTION
-from advdim.attacks.base import Attack, find_adversarials, norms
+from advdim.attacks.base import Attack, find_adversarials
 from advdim.attacks.evaluate import default_ceiling, predict
 from advdim.config import Config
 from advdim.data.batches import first_inputs
 from advdim.data.pixels import Pixels, load_pixels
+from advdim.networks.answers import NO_PREDICTION
 from advdim.networks.build import load_network
+from advdim.networks.perturbations import norms
 from advdim.results import read_record
 from advdim.stages.attack import configured_attack
 from advdim.stages.machine import reproducible

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Mapping
 
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from advdim.catalogue.figures import FIGURES
 from advdim.config import Config
-from advdim.figures.registry import FIGURES
 from advdim.figures.style import save
 from advdim.sweep import IDENTITY
 from advdim.tables import SUMMARY_NAMES, read_table
@@ -23,8 +22,7 @@ def draw_figure(
     outputs: Iterable[str],
 ) -> None:
     """Draw a figure from its tables and save it once per output."""
-    entry = FIGURES[figure]
-    function = getattr(importlib.import_module(f"advdim.figures.{entry.module}"), entry.function)
+    function = FIGURES[figure].load()
     tables = {name: read_table(path) for name, path in table_files.items()}
     drawn = function(_of_experiment(tables, config, experiment), config.figures)
     for path in outputs:
@@ -48,7 +46,7 @@ def _of_experiment(
     missing = cells["status"] != "done"
     cells.loc[missing, SUMMARY_NAMES] = float("nan")
     rest = {name: table for name, table in tables.items() if name != "cells"}
-    shown = cells.loc[~missing, list(IDENTITY)]
+    shown = cells.loc[~missing, IDENTITY]
     chosen = {name: table.merge(shown) for name, table in rest.items()}
     # another experiment may have attacked the same cells in other ways
     own = [*config.experiments[experiment].attacks, "gradient"]

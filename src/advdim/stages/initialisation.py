@@ -8,7 +8,7 @@ from pathlib import Path
 from advdim.config import Config
 from advdim.data.batches import Batches
 from advdim.data.pixels import load_pixels
-from advdim.measures_at_initialisation import fill_batch_norm, mean_statistics
+from advdim.measures.initialisation import fill_batch_norm, mean_statistics
 from advdim.networks.build import Shape, build
 from advdim.stages.machine import reproducible
 from advdim.streams import stream

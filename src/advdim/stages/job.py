@@ -15,7 +15,6 @@ from filelock import FileLock, Timeout
 
 from advdim.config import Config
 from advdim.files import DiskFullError, atomic, clear_partial, file_hash, write_json
-from advdim.provenance import commit, versions
 from advdim.results import (
     Record,
     Result,
@@ -26,6 +25,7 @@ from advdim.results import (
     read_record,
     same_inputs,
 )
+from advdim.runs.provenance import commit, versions
 from advdim.stages.logs import log_to
 from advdim.stages.stopping import Stop
 from advdim.stages.work import WORK, Job

@@ -6,7 +6,7 @@ import os
 
 import torch
 
-from advdim.memory import keep_freed_memory
+from advdim.runs.memory import keep_freed_memory
 
 # The workspace with which cuBLAS adds in a fixed order; it is read when CUDA starts.
 CUBLAS_WORKSPACE = ":4096:8"

@@ -11,8 +11,8 @@ import pandas as pd
 from advdim import __version__
 from advdim.config import Config
 from advdim.files import atomic
-from advdim.provenance import commit, versions
 from advdim.report.page import READ, report_page
+from advdim.runs.provenance import commit, versions
 from advdim.tables import TABLES, read_table
 
 

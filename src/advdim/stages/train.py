@@ -11,24 +11,25 @@ from typing import Any
 
 from torch import nn
 
-from advdim.answers import NO_PREDICTION
-from advdim.checks import network_flags, ordered
+from advdim.catalogue.methods import first_order_factor
 from advdim.code_digest import code_digest
 from advdim.config import Config
 from advdim.data.batches import first_inputs
 from advdim.data.pixels import Pixels, load_pixels
 from advdim.files import clear_unfinished
-from advdim.flags import NOT_FINITE
-from advdim.measures import SampleMeasures
+from advdim.measures.checks import network_flags, ordered
+from advdim.measures.flags import NOT_FINITE
+from advdim.measures.vulnerability import SampleMeasures
+from advdim.networks.answers import NO_PREDICTION
 from advdim.networks.build import Shape, build, save_network
 from advdim.networks.trial import refuse_probabilities
-from advdim.provenance import hardware
+from advdim.runs.provenance import hardware
 from advdim.stages.machine import reproducible
 from advdim.streams import stream
 from advdim.sweep import Cell, digest, training_settings
 from advdim.tables import write_table
 from advdim.training.loop import Interrupted, Trainer
-from advdim.training.regularisers import first_order_factor, objective
+from advdim.training.regularisers import objective
 from advdim.units import to_normalised
 
 log = logging.getLogger(__name__)

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from advdim.config import Config
-from advdim.costs import gpu_megabytes
 from advdim.data.contents import Contents
-from advdim.provenance import hardware
+from advdim.planning.costs import gpu_megabytes
 from advdim.results import Result, weights_of
+from advdim.runs.provenance import hardware
 from advdim.stages.devices import device
 from advdim.stages.stopping import Stop
 from advdim.stages.watchdog import watched

@@ -5,12 +5,11 @@ nats per normalised unit.
 """
 
 from advdim.tables.cells import MEASURE_COLUMNS, RUN_COLUMNS, SUMMARY_NAMES, summarise
-from advdim.tables.columns import CELL_KEYS, IDENTITY_COLUMNS
+from advdim.tables.columns import IDENTITY_COLUMNS
 from advdim.tables.parquet import gather, read_parts, read_table, write_frames, write_table
 from advdim.tables.registry import TABLES, schema
 
 __all__ = [
-    "CELL_KEYS",
     "IDENTITY_COLUMNS",
     "MEASURE_COLUMNS",
     "RUN_COLUMNS",

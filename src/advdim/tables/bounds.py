@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from advdim.config.bounds import BOUND_NAMES
+from advdim.catalogue.bounds import BOUNDS
 from advdim.tables.columns import FLAG, REAL, TEXT, WHOLE, Column
 
 BOUND_COLUMNS = (
@@ -15,8 +15,13 @@ BOUND_COLUMNS = (
     Column("sound", REAL, "normalised units", "largest of the sound lower bounds on the l2 norm"),
     Column("sound_kind", TEXT, "", "name of the largest sound bound"),
     *(
-        Column(kind, REAL, "normalised units", f"sound lower bound {kind}; null: not computed")
-        for kind in BOUND_NAMES
+        Column(
+            name,
+            REAL,
+            "normalised units",
+            f"sound lower bound {bound.meaning}; null: not computed",
+        )
+        for name, bound in BOUNDS.items()
     ),
     Column("best_attack_l2", REAL, "normalised units", "smallest verified adversarial l2 norm"),
     Column("best_attack", TEXT, "", "attack that found it"),

@@ -33,7 +33,7 @@ FLAGS = Column(
     "flags",
     listed(TEXT),
     "",
-    "what makes the numbers untrustworthy, by its name in advdim.flags; empty: nothing was seen",
+    "what makes the numbers untrustworthy, by its name in measures/flags.py; empty: nothing seen",
 )
 EFFORT = Column("effort", TEXT, "", "how it differs from the reference's; empty: it does not")
 IDENTITY_COLUMNS = (
@@ -44,4 +44,3 @@ IDENTITY_COLUMNS = (
     Column("epsilon", REAL, "normalised units", "regularisation strength epsilon_inf"),
     Column("seed", WHOLE, "", "seed of the cell's random streams"),
 )
-CELL_KEYS = [column.name for column in IDENTITY_COLUMNS]

@@ -19,7 +19,7 @@ from advdim.config.data import Augmentation
 from advdim.config.training import Training
 from advdim.data.batches import Batches
 from advdim.data.pixels import SPLITS, Pixels
-from advdim.measures import SampleMeasures, accuracy, measure
+from advdim.measures.vulnerability import SampleMeasures, accuracy, measure
 from advdim.networks.precision import arithmetic
 from advdim.streams import stream, stream_seed
 from advdim.training.checkpoint import TrainingState, resume, save_checkpoint

@@ -1,7 +1,7 @@
 """The training methods: each is one objective of a batch, as its formula in the papers.
 
-Every function takes ``(network, inputs, targets, epsilon)``: inputs (N, C, H, W) in normalised
-units, integer targets (N,), and the strength ``epsilon`` (epsilon_inf, normalised units); it
+Every function takes ``(network, inputs, labels, epsilon)``: inputs (N, C, H, W) in normalised
+units, integer labels (N,), and the strength ``epsilon`` (epsilon_inf, normalised units); it
 returns a scalar to be minimised, in nats. ``d = C * H * W``. Where perturbations are made,
 ``crafting`` is the network that their gradients are taken of, on the same parameters: by default
 ``network`` itself.
@@ -20,58 +20,66 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from advdim import own
-from advdim.networks.tangents import forward_with_push, has_tangents
-from advdim.perturbations import loss_gradient, norms, one_step, per_sample_loss, uniform_start
-from advdim.perturbations import pgd_linf as pgd_linf_perturbation
+from advdim import user_code
+from advdim.catalogue.entries import Functions
+from advdim.catalogue.methods import METHODS
+from advdim.networks.perturbations import (
+    loss_gradient,
+    norms,
+    one_step,
+    per_sample_loss,
+    uniform_start,
+)
+from advdim.networks.perturbations import pgd_linf as pgd_linf_perturbation
+from advdim.networks.tangents import can_linearize, linearize
 
 Objective = Callable[..., torch.Tensor]
 
 
 def none(
-    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, epsilon: float = 0.0
+    network: nn.Module, inputs: torch.Tensor, labels: torch.Tensor, epsilon: float = 0.0
 ) -> torch.Tensor:
     """Return the mean loss, without regularisation; the strength has no effect."""
-    return F.cross_entropy(network(inputs), targets)
+    return F.cross_entropy(network(inputs), labels)
 
 
 def grad_l1(
-    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, epsilon: float
+    network: nn.Module, inputs: torch.Tensor, labels: torch.Tensor, epsilon: float
 ) -> torch.Tensor:
     """L + epsilon/2 E||dL/dx||_1 (ICML 2019, Eq. 4, the dual of l-inf)."""
-    return _gradient_penalty(network, inputs, targets, epsilon, order=1)
+    return _gradient_penalty(network, inputs, labels, epsilon, order=1)
 
 
 def grad_l2(
-    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, epsilon: float
+    network: nn.Module, inputs: torch.Tensor, labels: torch.Tensor, epsilon: float
 ) -> torch.Tensor:
     """L + epsilon/2 d^(1/2) E||dL/dx||_2 (ICML 2019, Eqs. 3 and 4; double backpropagation)."""
-    return _gradient_penalty(network, inputs, targets, epsilon, order=2)
+    return _gradient_penalty(network, inputs, labels, epsilon, order=2)
 
 
 def _gradient_penalty(
-    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, epsilon: float, order: int
+    network: nn.Module, inputs: torch.Tensor, labels: torch.Tensor, epsilon: float, order: int
 ) -> torch.Tensor:
     inputs = inputs.detach().requires_grad_()
     dimension = inputs[0].numel()
     strength = epsilon / 2 * dimension ** (1 - 1 / order)
-    if not has_tangents(network):
-        losses = per_sample_loss(network, inputs, targets)
+    if not can_linearize(network):
+        losses = per_sample_loss(network, inputs, labels)
         (gradient,) = torch.autograd.grad(losses.sum(), inputs, create_graph=True)
         return losses.mean() + strength * norms(gradient, order).mean()
-    logits, push = forward_with_push(network, inputs)
-    losses = F.cross_entropy(logits, targets, reduction="none")
+    logits, push = linearize(network, inputs)
+    losses = F.cross_entropy(logits, labels, reduction="none")
     (gradient,) = torch.autograd.grad(losses.sum(), inputs, retain_graph=True)
     # along its own steepest ascent a gradient is as long as its norm, to first order there, too
     moved = push(one_step(gradient, 1.0, math.inf if order == 1 else 2))
-    loss_moved = (logits.softmax(1) * moved).sum(1) - moved.gather(1, targets[:, None])[:, 0]
+    loss_moved = (logits.softmax(1) * moved).sum(1) - moved.gather(1, labels[:, None])[:, 0]
     return losses.mean() + strength * loss_moved.mean()
 
 
 def aug_linf(
     network: nn.Module,
     inputs: torch.Tensor,
-    targets: torch.Tensor,
+    labels: torch.Tensor,
     epsilon: float,
     *,
     batch_norm_during_attack: str = "train",
@@ -79,13 +87,13 @@ def aug_linf(
 ) -> torch.Tensor:
     """(L(x) + L(x + delta)) / 2 with the one-step l-inf attack (ICML 2019, Eq. 5; FGSM)."""
     mode = batch_norm_during_attack
-    return _augmented(network, crafting or network, inputs, targets, epsilon, math.inf, mode)
+    return _augmented(network, crafting or network, inputs, labels, epsilon, math.inf, mode)
 
 
 def aug_l2(
     network: nn.Module,
     inputs: torch.Tensor,
-    targets: torch.Tensor,
+    labels: torch.Tensor,
     epsilon: float,
     *,
     batch_norm_during_attack: str = "train",
@@ -94,29 +102,29 @@ def aug_l2(
     """(L(x) + L(x + delta)) / 2, the one-step l2 attack of size epsilon d^(1/2) (Eqs. 3 and 5)."""
     radius = epsilon * inputs[0].numel() ** 0.5
     mode = batch_norm_during_attack
-    return _augmented(network, crafting or network, inputs, targets, radius, 2, mode)
+    return _augmented(network, crafting or network, inputs, labels, radius, 2, mode)
 
 
 def _augmented(
     network: nn.Module,
     crafting: nn.Module,
     inputs: torch.Tensor,
-    targets: torch.Tensor,
+    labels: torch.Tensor,
     radius: float,
     p: float,
     batch_norm_during_attack: str,
 ) -> torch.Tensor:
     with batch_norm_mode(network, batch_norm_during_attack):
-        _, gradient = loss_gradient(crafting, inputs, targets)
+        _, gradient = loss_gradient(crafting, inputs, labels)
     adversarial = inputs + one_step(gradient, radius, p)
-    clean_loss = F.cross_entropy(network(inputs), targets)
-    return (clean_loss + F.cross_entropy(network(adversarial), targets)) / 2
+    clean_loss = F.cross_entropy(network(inputs), labels)
+    return (clean_loss + F.cross_entropy(network(adversarial), labels)) / 2
 
 
 def pgd_linf(
     network: nn.Module,
     inputs: torch.Tensor,
-    targets: torch.Tensor,
+    labels: torch.Tensor,
     epsilon: float,
     *,
     steps: int = 7,
@@ -138,17 +146,17 @@ def pgd_linf(
         delta = pgd_linf_perturbation(
             crafting or network,
             inputs,
-            targets,
+            labels,
             epsilon,
             steps=steps,
             relative_step=relative_step,
             start=start,
         )
-    return F.cross_entropy(network(inputs + delta), targets)
+    return F.cross_entropy(network(inputs + delta), labels)
 
 
 def cross_lipschitz(
-    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, epsilon: float
+    network: nn.Module, inputs: torch.Tensor, labels: torch.Tensor, epsilon: float
 ) -> torch.Tensor:
     """L + epsilon E[1/K^2 sum_{l,m} ||df_l/dx - df_m/dx||_2^2] (ICML 2019, Eq. 18).
 
@@ -156,8 +164,8 @@ def cross_lipschitz(
     ``2 K sum_l ||df_l/dx||^2 - 2 ||sum_l df_l/dx||^2``, so K gradients suffice.
     """
     inputs = inputs.detach().requires_grad_()
-    known = has_tangents(network)
-    logits, push = forward_with_push(network, inputs) if known else (network(inputs), None)
+    known = can_linearize(network)
+    logits, push = linearize(network, inputs) if known else (network(inputs), None)
     classes = logits.shape[1]
     gradients = torch.stack(
         [
@@ -174,7 +182,7 @@ def cross_lipschitz(
         directions = 4 * (classes * gradients - total) / classes**2
         moved = torch.stack([push(directions[k])[:, k].sum() for k in range(classes)]).sum()
         pairs = pairs + moved - moved.detach()
-    return F.cross_entropy(logits, targets) + epsilon * pairs / len(inputs)
+    return F.cross_entropy(logits, labels) + epsilon * pairs / len(inputs)
 
 
 @contextlib.contextmanager
@@ -192,15 +200,7 @@ def batch_norm_mode(network: nn.Module, mode: str) -> Iterator[None]:
             layer.train(was)
 
 
-REGULARISERS: dict[str, Objective] = {
-    "none": none,
-    "grad_l1": grad_l1,
-    "grad_l2": grad_l2,
-    "aug_linf": aug_linf,
-    "aug_l2": aug_l2,
-    "pgd_linf": pgd_linf,
-    "cross_lipschitz": cross_lipschitz,
-}
+REGULARISERS: Functions[Objective] = Functions(METHODS)
 
 
 def objective(method: str, settings: Mapping[str, Any]) -> Objective:
@@ -212,38 +212,32 @@ def objective(method: str, settings: Mapping[str, Any]) -> Objective:
     if method in REGULARISERS:
         plain, arguments = REGULARISERS[method], settings
     else:
-        plain, arguments = own.imported(settings["module"]), settings["arguments"]
+        plain, arguments = user_code.imported(settings["module"]), settings["arguments"]
     function = functools.partial(plain, **arguments)
     accepted = inspect.signature(plain).parameters
 
     def configured(
         network: nn.Module,
         inputs: torch.Tensor,
-        targets: torch.Tensor,
+        labels: torch.Tensor,
         epsilon: float,
         random: torch.Generator,
         crafting: nn.Module | None = None,
     ) -> torch.Tensor:
         given = {"random": random, "crafting": crafting}
         needed = {name: value for name, value in given.items() if name in accepted}
-        return function(network, inputs, targets, epsilon, **needed)
+        return function(network, inputs, labels, epsilon, **needed)
 
     return configured
 
 
-def first_order_factor(method: str, settings: Mapping[str, Any]) -> float:
-    """Return the factor of ``epsilon_p E||dL/dx||_q`` in the objective's first-order expansion.
+def pgd_first_order_factor(settings: Mapping[str, Any]) -> float:
+    """Return the factor of ``epsilon_inf E||dL/dx||_1`` in PGD's first-order expansion.
 
-    1/2 for Eqs. 4 and 5. PGD has no such half: with steps that add up to ``r`` radii it gets
+    PGD has not the half of Eqs. 4 and 5: with steps that add up to ``r`` radii it gets
     ``min(r, 1)`` from the centre, and ``1 - (2 - r)^2 / 4`` on average from a uniform start where
-    ``r < 2`` (8/9 with the authors' 7 steps of .19). NaN where the strength has other units.
+    ``r < 2`` (8/9 with the authors' 7 steps of .19).
     """
-    if method == "none":
-        return 0.0
-    if method == "cross_lipschitz" or method not in REGULARISERS:
-        return math.nan
-    if method != "pgd_linf":
-        return 0.5
     reach = settings["steps"] * settings["relative_step"]
     if settings["random_start"]:
         return float(1 - max(0.0, 2 - reach) ** 2 / 4)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from advdim.claims import READ_TABLES
 from advdim.config import Config
+from advdim.results import training_modules
 
 # By stage: files of its results, and of their records as ``<stage>_records``; by table: its file.
 Inputs = Mapping[str, Sequence[str | Path]]
@@ -55,7 +56,7 @@ RECIPES = {
     ),
     # It names the networks that were trained by other code than the present.
     "cells": Recipe(
-        "cells", "gather_cells", {"train": "epochs"}, other_code=("advdim.stages.train",)
+        "cells", "gather_cells", {"train": "epochs"}, other_code=tuple(training_modules())
     ),
     "attack_summaries": Recipe("attacks", "summarise_attacks", {"attack": "attacks"}),
     "ladder": Recipe("attacks", "climb_ladder", tables=("attack_summaries", "cells")),

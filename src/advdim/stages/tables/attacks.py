@@ -6,8 +6,8 @@ from pathlib import Path
 
 from advdim.config import Config
 from advdim.stages.tables import Inputs
-from advdim.summaries import ladder, summarise_attack
 from advdim.tables import read_table, write_table
+from advdim.tables.attack_summaries import ladder, summarise_attack
 
 
 def summarise_attacks(_config: Config, inputs: Inputs, table: str, output: str | Path) -> None:

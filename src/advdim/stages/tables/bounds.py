@@ -11,25 +11,24 @@ from typing import Any
 import pandas as pd
 
 from advdim.config import Config
-from advdim.sandwich import (
+from advdim.stages.tables import Inputs
+from advdim.sweep import IDENTITY
+from advdim.tables import read_parts, read_table, write_frames, write_table
+from advdim.tables.bounds_beside_attacks import (
     assert_sandwich,
     certified_accuracies,
     summarise_bounds,
     with_attacks,
 )
-from advdim.stages.tables import Inputs
-from advdim.sweep import IDENTITY
-from advdim.tables import read_parts, read_table, write_frames, write_table
 
 log = logging.getLogger(__name__)
-CELL = list(IDENTITY)
 
 
 def set_against_attacks(config: Config, inputs: Inputs, table: str, output: str | Path) -> None:
     """Write the bounds with the best attack per sample.
 
     An attack's file lies in the folder ``attacks`` beside its cell's file of bounds. Raises
-    SandwichViolation, and writes nothing, where a sound bound exceeds a verified adversarial's
+    BoundViolation, and writes nothing, where a sound bound exceeds a verified adversarial's
     norm.
     """
     attacks: dict[Path, list[str | Path]] = defaultdict(list)
@@ -63,13 +62,13 @@ def certify(_config: Config, inputs: Inputs, table: str, output: str | Path) -> 
     """Write the accuracy that bounds certify, and attacks leave, at every attack's threshold."""
     thresholds: dict[tuple[Any, ...], set[float]] = defaultdict(set)
     for file in inputs.get("attack_summaries", ()):
-        for values in read_table(file)[[*CELL, "threshold"]].itertuples(index=False):
+        for values in read_table(file)[[*IDENTITY, "threshold"]].itertuples(index=False):
             thresholds[tuple(values[:-1])].add(values[-1])
-    cells = ((tuple(cell[CELL].iloc[0]), cell) for cell in _by_cell(inputs))
+    cells = ((tuple(cell[IDENTITY].iloc[0]), cell) for cell in _by_cell(inputs))
     rows = (row for name, cell in cells for row in certified_accuracies(cell, [*thresholds[name]]))
     write_table(output, table, rows)
 
 
 def _by_cell(inputs: Inputs) -> Iterator[pd.DataFrame]:
     """Yield the rows of the table ``bounds`` cell by cell."""
-    yield from (rows for _, rows in read_table(inputs["bounds"][0]).groupby(CELL, sort=False))
+    yield from (rows for _, rows in read_table(inputs["bounds"][0]).groupby(IDENTITY, sort=False))

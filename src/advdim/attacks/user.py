@@ -1,0 +1,24 @@
+"""Attacks of the user's: a function of a batch and a threshold, or a whole class."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from advdim import user_code
+from advdim.attacks.at_threshold import FunctionAttack
+from advdim.attacks.base import Attack
+from advdim.attacks.pgd import Norm
+
+
+def user_attack(name: str, norm: Norm, module: str, arguments: Mapping[str, Any]) -> Attack:
+    """Return the attack that ``module``, as ``package.module:name``, defines.
+
+    Raises UserCodeError where it cannot be imported.
+    """
+    found = user_code.imported(module)
+    if isinstance(found, type) and issubclass(found, Attack):
+        return found(name=name, norm=norm, reference=module, **arguments)
+    function = functools.partial(found, **arguments)
+    return FunctionAttack(name=name, norm=norm, reference=module, function=function)

@@ -1,0 +1,1 @@
+"""What is measured of a network, and whether its numbers can be trusted."""

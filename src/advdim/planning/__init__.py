@@ -1,0 +1,1 @@
+"""What a sweep would take before it runs: time, memory, and networks that cannot be built."""

@@ -1,0 +1,249 @@
+"""The plan before the bill: what a sweep would run, for how long, and what it already has."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from advdim.config import Config
+from advdim.config.data import Augmentation
+from advdim.data.batches import Batches
+from advdim.data.pixels import Pixels
+from advdim.measures.vulnerability import measure
+from advdim.networks.build import Shape, build
+from advdim.planning.costs import (
+    GPU_TERAFLOPS,
+    GPU_UTILISATION,
+    MEASURING_PASSES,
+    PASS_OVERHEAD,
+    attack_passes,
+    attack_seconds,
+    gpu_multiply_adds_per_second,
+    measuring_passes,
+    training_seconds,
+)
+from advdim.results import (
+    Record,
+    Result,
+    all_results,
+    inputs_of,
+    is_current,
+    is_older,
+    read_record,
+)
+from advdim.runs.memory import keep_freed_memory
+from advdim.runs.provenance import hardware
+from advdim.streams import stream
+from advdim.sweep import Cell, experiments_by_cell
+from advdim.training.regularisers import objective
+from advdim.units import Normalisation
+
+# Images that are timed together hold about this many pixels: seconds on any processor.
+TIMED_PIXELS = 32 * 32 * 32
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Measured seconds per image of a training step, and of a measurement where all are right."""
+
+    training: float
+    measuring: float
+
+
+def make_plan(config: Config, gpu: str = "a100") -> str:
+    """Return, as text, what would run: cells and attacks, hours here and on a GPU, disk.
+
+    A step of every (dataset, network, size, method) is timed here and now; the hours on ``gpu``,
+    a key of ``advdim.planning.costs.GPU_TERAFLOPS``, rest on the assumption that the text states.
+    """
+    cells = list(experiments_by_cell(config))
+    done, older = _recorded(config)
+    waiting_cells = [cell for cell in cells if cell not in done]
+    attacks = [result for result in all_results(config) if result.stage == "attack"]
+    waiting_attacks = [
+        attack
+        for attack in attacks
+        if attack.cell not in done or _current_record(config, attack) is None
+    ]
+    threads = torch.get_num_threads()
+    # As in the jobs, which it makes faster by half at larger sizes.
+    keep_freed_memory()
+    torch.set_num_threads(config.threads)
+    try:
+        kinds = dict.fromkeys(
+            map(_kind, [*waiting_cells, *(attack.cell for attack in waiting_attacks)])
+        )
+        times = {kind: _time_steps(config, *kind) for kind in kinds}
+    finally:
+        torch.set_num_threads(threads)
+    seconds = {cell: _seconds(config, cell, times[_kind(cell)]) for cell in waiting_cells}
+    attacking = sum(_attack_seconds(config, attack, times) for attack in waiting_attacks)
+    longest = _hours(max(seconds.values(), default=0.0))
+    lines = [
+        f"{len(cells)} cells: {len(done)} done, {len(waiting_cells)} to train.",
+        *_attack_count(len(attacks), len(waiting_attacks)),
+        f"{_hours(sum(seconds.values()) + attacking)} of one worker with {config.threads} "
+        f"thread(s) on {hardware('cpu')}, measured now; the longest cell takes {longest}.",
+        *_by_size(seconds),
+        *([f"  attacks: {_hours(attacking)}, from their passes"] if waiting_attacks else []),
+        _on_gpu(config, gpu, waiting_cells, waiting_attacks),
+        f"{_disk(config, cells) / 1e6:,.0f} MB of pixels and networks on disk in the end.",
+        *_other_devices(done),
+    ]
+    if older:
+        lines.append(f"{len(older)} cells were trained by older code and are kept:")
+        lines += [f"  {cell.directory}" for cell in older]
+    return "\n".join(lines)
+
+
+def _attack_count(attacks: int, to_run: int) -> Iterator[str]:
+    if attacks:
+        yield f"{attacks} attacks on cells: {attacks - to_run} done, {to_run} to run."
+
+
+def _attack_seconds(config: Config, attack: Result, times: dict[Any, StepTimes]) -> float:
+    """Scale the modelled time of an attack by what a measurement's passes took here."""
+    cell = attack.cell
+    measurement = config.training_of(cell.dataset, cell.network).measurement
+    per_pass = times[_kind(cell)].measuring / (measurement.steps + MEASURING_PASSES)
+    return attack_passes(config, cell, attack.wildcards["attack"]) * per_pass
+
+
+def _on_gpu(config: Config, gpu: str, cells: list[Cell], attacks: list[Result]) -> str:
+    rate = gpu_multiply_adds_per_second(gpu)
+    there = config.model_copy(update={"multiply_adds_per_second": rate})
+    seconds = sum(training_seconds(there, cell) for cell in cells)
+    seconds += sum(
+        attack_seconds(there, attack.cell, attack.wildcards["attack"]) for attack in attacks
+    )
+    return (
+        f"{_hours(seconds)} on one {gpu} (not measured: assumes {GPU_UTILISATION:.0%} of its "
+        f"{GPU_TERAFLOPS[gpu]:g} TFLOPS in float32, and {PASS_OVERHEAD * 1000:g} ms a pass)."
+    )
+
+
+def _kind(cell: Cell) -> tuple[str, str, int, str]:
+    return cell.dataset, cell.network, cell.size, cell.method
+
+
+def _recorded(config: Config) -> tuple[dict[Cell, Record], list[Cell]]:
+    """Return the records of cells that are current, and those of them that are of older code."""
+    done, older = {}, []
+    for result in all_results(config):
+        record = _current_record(config, result) if result.stage == "train" else None
+        if record is not None:
+            done[result.cell] = record
+            if is_older(config, result, record):
+                older.append(result.cell)
+    return done, older
+
+
+def _current_record(config: Config, result: Result) -> Record | None:
+    record = read_record(result.record(config))
+    return record if is_current(config, result, record, inputs_of(config, result)) else None
+
+
+def _time_steps(config: Config, dataset: str, network: str, size: int, method: str) -> StepTimes:
+    settings = config.training_of(dataset, network)
+    count = max(2, min(settings.batch_size, TIMED_PIXELS // size**2))
+    channels = config.datasets[dataset].usual_channels
+    pixels = _noise(count, channels, size)
+    module = build(config.networks[network], Shape(channels, size, 10), stream("plan"))
+    _label_as_predicted(module, pixels)
+    function = objective(method, getattr(config.methods, method).model_dump())
+    random = stream("plan")
+
+    def train() -> None:
+        ((inputs, labels),) = Batches(pixels, "train").shuffled(count, Augmentation(), random)
+        function(module, inputs, labels, 0.01, random=random).backward()
+
+    def measure_once() -> None:
+        batches = Batches(pixels, "train").ordered(count)
+        measure(module, batches, settings.measurement, 0.01, stream("noise"), random)
+
+    return StepTimes(_best_of(train) / count, _best_of(measure_once) / count)
+
+
+@torch.no_grad()
+def _label_as_predicted(network: torch.nn.Module, pixels: Pixels) -> None:
+    """Make every label right, so that none of the images is attacked twice."""
+    ((inputs, _),) = Batches(pixels, "train").ordered(len(pixels.labels["train"]))
+    pixels.labels["train"] = network.eval()(inputs).argmax(1)
+    network.train()
+
+
+def _noise(count: int, channels: int, size: int) -> Pixels:
+    images = torch.randint(0, 256, (count, channels, size, size), dtype=torch.uint8)
+    labels = torch.randint(0, 10, (count,))
+    unit = Normalisation((0.5,) * channels, (0.2,) * channels)
+    return Pixels({"train": images}, {"train": labels}, [str(k) for k in range(10)], unit, 1)
+
+
+def _best_of(run: object, repeats: int = 2) -> float:
+    """Return the shortest of some runs, after one that warms up."""
+    assert callable(run)
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _seconds(config: Config, cell: Cell, times: StepTimes) -> float:
+    settings, dataset = (
+        config.training_of(cell.dataset, cell.network),
+        config.datasets[cell.dataset],
+    )
+    train, test = dataset.image_counts()
+    trained = train * (1 - dataset.validation_fraction) * settings.epochs
+    measured = 1 + sum(settings.measured(epoch) for epoch in range(settings.epochs))
+    measurement = settings.measurement
+    images = float(2 * min(measurement.images or test, test))
+    images *= measuring_passes(measurement) / (measurement.steps + MEASURING_PASSES)
+    return trained * times.training + measured * images * times.measuring
+
+
+def _by_size(seconds: dict[Cell, float]) -> Iterator[str]:
+    groups: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for cell, estimate in seconds.items():
+        groups[cell.network, cell.size].append(estimate)
+    for (network, size), estimates in groups.items():
+        total = _hours(sum(estimates))
+        yield f"  {network} at {size} pixels: {len(estimates)} cells, {total}"
+
+
+def _other_devices(done: dict[Cell, Record]) -> Iterator[str]:
+    spent: dict[str, list[float]] = defaultdict(list)
+    for run in done.values():
+        spent[run["device"]].append(run["seconds"])
+    for device, seconds in spent.items():
+        yield f"Done so far on {device}: {len(seconds)} cells, {_hours(sum(seconds))}."
+
+
+def _disk(config: Config, cells: list[Cell]) -> float:
+    """Return bytes: uint8 pixels as stored, and float32 weights of every network."""
+    pixels = 0
+    for name, size in {(cell.dataset, cell.size) for cell in cells}:
+        dataset = config.datasets[name]
+        edge = min(size, dataset.native_edge or size)
+        pixels += sum(dataset.image_counts()) * dataset.usual_channels * edge**2
+    weights = 0
+    for name, size in {(cell.network, cell.size) for cell in cells}:
+        module = build(config.networks[name], Shape(3, size, 10), stream("plan"))
+        count = sum(1 for cell in cells if (cell.network, cell.size) == (name, size))
+        weights += 4 * count * sum(p.numel() for p in module.parameters())
+    return pixels + weights
+
+
+def _hours(seconds: float) -> str:
+    if seconds < 120:
+        return f"{math.ceil(seconds)} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:,.1f} hours"

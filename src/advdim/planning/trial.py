@@ -1,0 +1,75 @@
+"""Networks of the user's and of packages are built and tried before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from advdim.config import Config
+from advdim.config.existing import ModuleNetwork, TimmNetwork, TorchvisionNetwork
+from advdim.sweep import bounded_cells, experiments_by_cell
+from advdim.units import Normalisation
+
+USUAL_CLASSES = 10
+
+
+def network_problems(config: Config) -> list[str]:
+    """Return a sentence for every (network, dataset, size) that cannot be used as it is asked for.
+
+    Only networks that the configuration cannot vouch for are built. Where a dataset's classes are
+    not known before it is read, weights are left to the job that reads it.
+    """
+    return list(dict.fromkeys(_problems(config)))
+
+
+def _problems(config: Config) -> Iterator[str]:
+    bounded = {(cell.dataset, cell.network, cell.size) for cell in bounded_cells(config)}
+    asked = {
+        (cell.dataset, cell.network, cell.size): None for cell in experiments_by_cell(config)
+    } | {
+        (experiment.dataset, network, size): None
+        for experiment in config.initialisation.values()
+        for network in experiment.networks
+        for size in experiment.sizes
+    }
+    for dataset, network, size in asked:
+        settings = config.networks[network]
+        if not isinstance(settings, (ModuleNetwork, TorchvisionNetwork, TimmNetwork)):
+            continue
+        found = _fault(config, dataset, settings, size, (dataset, network, size) in bounded)
+        if found:
+            yield f"Config key 'networks.{network}' on {dataset!r} at size {size}: {found}"
+
+
+def _fault(
+    config: Config,
+    dataset: str,
+    settings: ModuleNetwork | TorchvisionNetwork | TimmNetwork,
+    size: int,
+    bounds: bool,
+) -> str | None:
+    from advdim.bounds.from_torch import UnsupportedLayer, read_layers
+    from advdim.networks.build import build
+    from advdim.networks.existing import label
+    from advdim.networks.shape import NetworkError, Shape
+    from advdim.networks.trial import try_network
+    from advdim.streams import stream
+
+    data = config.datasets[dataset]
+    classes = data.usual_classes()
+    shape = Shape(data.usual_channels, size, classes or USUAL_CLASSES)
+    if classes is None:
+        settings = settings.model_copy(update={"weights": None})
+    given = data.normalisation
+    # Computed ones are not known yet; any does for a trial.
+    unit = (0.5,) * shape.channels
+    normalisation = Normalisation(given.mean, given.std) if given else Normalisation(unit, unit)
+    try:
+        network = build(settings, shape, stream("trial"), normalisation)
+        try_network(network, label(settings), shape)
+        if bounds:
+            read_layers(network, (shape.channels, size, size))
+    except NetworkError as error:
+        return str(error)
+    except UnsupportedLayer as error:
+        return f"'bounds: true' asks for lower bounds that there are none of. {error}"
+    return None

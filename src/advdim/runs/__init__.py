@@ -1,0 +1,1 @@
+"""A run of the workflow, and the processes that it starts."""

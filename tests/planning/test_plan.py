@@ -1,0 +1,68 @@
+from advdim.config import load
+from advdim.files import write_json
+from advdim.planning import plan
+from advdim.planning.costs import WRONG_SHARE
+from advdim.planning.plan import StepTimes, make_plan
+from advdim.results import all_results, code_hash, config_hash, inputs_of
+from advdim.sweep import experiments_by_cell
+
+
+def record(config, result, **changed):
+    """Return what stands in the record of a finished training of 90 seconds."""
+    return {
+        "status": "done",
+        "because": None,
+        "revision": 0,
+        "device": "a processor",
+        "seconds": 90.0,
+        "config_hash": config_hash(config, result),
+        "code_hash": code_hash(config, result),
+        "inputs": inputs_of(config, result),
+        "content": "",
+        **changed,
+    }
+
+
+def test_a_plan_counts_and_names_stale_cells(raw_config, tmp_path):
+    raw_config["results"] = str(tmp_path)
+    config = load(raw_config)
+    trained = [result for result in all_results(config) if result.stage == "train"]
+    for result, code in ((trained[0], code_hash(config, trained[0])), (trained[1], "older")):
+        write_json(result.record(config), record(config, result, code_hash=code))
+    text = make_plan(config)
+    assert "4 attacks on cells: 0 done, 4 to run." in text
+    assert "on one a100 (not measured: assumes 25% of its 19.5 TFLOPS in float32" in text
+    assert "7 cells: 2 done, 5 to train." in text
+    assert "Done so far on a processor: 2 cells, 3 minutes." in text
+    assert text.endswith(
+        f"1 cells were trained by older code and are kept:\n  {trained[1].cell.directory}"
+    )
+
+
+def test_changed_settings_are_to_be_trained_again(raw_config, tmp_path):
+    raw_config["results"] = str(tmp_path)
+    config = load(raw_config)
+    result = next(result for result in all_results(config) if result.stage == "train")
+    write_json(result.record(config), record(config, result, config_hash="other"))
+    assert plan._recorded(config) == ({}, [])
+
+
+def test_seconds_follow_from_the_protocol(raw_config):
+    config = load(raw_config)
+    cell = next(iter(experiments_by_cell(config)))
+    # 96 images less a tenth for validation, 3 epochs; 4 measurements of 16 images in 2 splits, of
+    # which a share takes the two steps of the attack once more, beside four passes.
+    seconds = plan._seconds(config, cell, StepTimes(training=1.0, measuring=100.0))
+    twice = 1 + WRONG_SHARE * 2 / 4
+    assert abs(seconds - (96 * 0.9 * 3 + 4 * 32 * 100 * twice)) < 1e-6
+
+
+def test_a_faster_gpu_takes_less_time(raw_config):
+    raw_config["networks"]["strided4"]["width"] = 4096
+    config = load(raw_config)
+    cells = list(experiments_by_cell(config))
+    lines = {gpu: plan._on_gpu(config, gpu, cells, []) for gpu in ("t4", "h100")}
+    seconds = {gpu: float(line.split()[0].replace(",", "")) for gpu, line in lines.items()}
+    assert all(line.split()[1] == "s" for line in lines.values()), lines
+    # 8.1 against 67 TFLOPS, and the same overhead.
+    assert 2 < seconds["t4"] / seconds["h100"] < 67 / 8.1
