@@ -33,7 +33,9 @@ CELL = {
         "batch_size": 32,
         "measurement": {"every": 1, "summary_epochs": 1, "steps": 2, "images": 32},
     },
-    "experiments": {"e": {"dataset": "digits", "network": "maxpool4", "sizes": [SIZE], "seeds": 1}},
+    "experiments": {
+        "e": {"dataset": "digits", "network": "maxpool4", "sizes": [SIZE], "epsilons": [0.01]}
+    },
 }  # fmt: skip
 
 
