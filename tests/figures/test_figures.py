@@ -1,5 +1,4 @@
 import functools
-import importlib
 import itertools
 
 import matplotlib.pyplot as plt
@@ -159,8 +158,7 @@ def draw(name, tables):
     """Draw a figure from the tables that it names, and nothing else."""
     entry = FIGURES[name]
     tables = {table: as_declared(table, tables[table]) for table in entry.tables}
-    function = getattr(importlib.import_module(f"advdim.figures.{entry.module}"), entry.function)
-    return function(tables, FigureSettings())
+    return entry.load()(tables, FigureSettings())
 
 
 @pytest.fixture(autouse=True)
