@@ -29,7 +29,7 @@ from advdim.runs.provenance import hardware
 from advdim.tables import read_table
 
 ROOT = Path(__file__).parents[1]
-PRECISIONS = ("plain", "float32", "tf32", "bfloat16_backward", "anchored", "bfloat16")
+PRECISIONS = ("plain", "computed", "float32", "tf32", "bfloat16_backward", "anchored", "bfloat16")
 SAME_CELL = ("network", "samples", "epochs")
 
 

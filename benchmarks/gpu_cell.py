@@ -18,6 +18,7 @@ from advdim.networks.precision import precision_used
 from advdim.stages.machine import reproducible
 from advdim.stages.train import train_cell
 from advdim.sweep import Cell
+from advdim.training.recording import recordable_stream
 
 SIZE = 16
 CELL = {
@@ -80,6 +81,11 @@ def whole_cell(settings: argparse.Namespace) -> None:
 
 def steps(settings: argparse.Namespace) -> float:
     """Train for some seconds once all processes are ready; return the images per second."""
+    with recordable_stream(torch.device(settings.device)):
+        return _steps(settings)
+
+
+def _steps(settings: argparse.Namespace) -> float:
     shape, random = Shape(3, settings.size, 10), torch.Generator().manual_seed(settings.number)
     network = build(NETWORKS[settings.network], shape, random).to(settings.device).train()
     inputs = torch.randn(settings.batch_size, 3, settings.size, settings.size, generator=random)
@@ -92,7 +98,7 @@ def steps(settings: argparse.Namespace) -> float:
         targets.to(settings.device),
         settings.device,
     )
-    for _ in range(3):
+    for _ in range(4):
         step()
     synchronise(settings.device)
     (settings.meet / str(settings.number)).touch()

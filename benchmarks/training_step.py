@@ -36,6 +36,7 @@ from advdim.networks.build import Shape, build
 from advdim.networks.perturbations import pgd_linf
 from advdim.networks.precision import CRAFTING, arithmetic
 from advdim.stages.machine import reproducible
+from advdim.training.recording import Recorded, recordable_stream
 from advdim.training.regularisers import REGULARISERS, objective
 
 NETWORKS = {
@@ -47,7 +48,8 @@ NETWORKS = {
         layers=2, width=4, pool="max", pool_after=[2], head="global_max", dilation=2
     ),
 }
-VARIANTS = ("plain", *CRAFTING)
+# "computed" is float32 where a GPU does not repeat its steps from a recording.
+VARIANTS = ("plain", "computed", *CRAFTING)
 EPSILON = 0.01
 ATTACK_STEPS, RELATIVE_STEP = 10, 1 / 7.5
 # Passes through the network per step, in forward passes; a gradient of the inputs alone is 2.
@@ -117,7 +119,7 @@ def differs(variant: str, method: str) -> bool:
     """Return whether a method has this variant, or would be float32 again."""
     if variant in ("plain", "float32"):
         return True
-    if variant == "tf32":
+    if variant in ("tf32", "computed"):
         return method in REGULARISERS
     return (
         method in REGULARISERS and "crafting" in inspect.signature(REGULARISERS[method]).parameters
@@ -134,6 +136,13 @@ def run_one(variant: str, method: str, size: int) -> dict[str, Any]:
 def time_one(settings: argparse.Namespace, variant: str, method: str, size: int) -> dict[str, Any]:
     """Return seconds of a step, images per second, peak memory and the share of the matrix rate."""
     device = choose_device(settings.device)
+    with recordable_stream(torch.device(device)):
+        return _time_one(settings, variant, method, size, device)
+
+
+def _time_one(
+    settings: argparse.Namespace, variant: str, method: str, size: int, device: str
+) -> dict[str, Any]:
     architecture, shape = NETWORKS[settings.network], Shape(3, size, 10)
     random = torch.Generator().manual_seed(0)
     reproducible(settings.threads)
@@ -192,9 +201,12 @@ def own_step(
     targets: torch.Tensor,
     device: str,
 ) -> Callable[[], None]:
-    """Return the step that the package's training loop makes."""
-    calculation = arithmetic(variant, network, device)
-    if calculation.precision != variant:
+    """Return the step that the package's training loop makes, on a GPU from a recording."""
+    precision, computed = ("float32", True) if variant == "computed" else (variant, False)
+    if computed and device == "cpu":
+        raise NotThereError("a processor computes every step")
+    calculation = arithmetic(precision, network, device)
+    if calculation.precision != precision:
         raise NotThereError(f"{device} has no {variant} that is faster than float32")
     inputs = inputs.contiguous(memory_format=torch.channels_last)
     methods = Config.model_fields["methods"].get_default()
@@ -202,7 +214,7 @@ def own_step(
     optimiser = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
     attack = torch.Generator(device).manual_seed(0)
 
-    def step() -> None:
+    def learn(inputs: torch.Tensor, targets: torch.Tensor) -> None:
         optimiser.zero_grad(set_to_none=True)
         with calculation.step():
             crafting = calculation.crafting
@@ -210,7 +222,8 @@ def own_step(
             loss.backward()
         optimiser.step()
 
-    return step
+    repeated = learn if computed or device == "cpu" else Recorded(learn, attack)
+    return lambda: repeated(inputs, targets)
 
 
 def measuring(
@@ -231,16 +244,16 @@ def measuring(
 
 
 def best_seconds(step: Callable[[], None], steps: int, device: str) -> float:
-    """Return the shortest of some steps, after two that warm up."""
+    """Return the shortest of some steps, after four that warm up, or record."""
     clock = time.process_time if device == "cpu" else time.perf_counter
     times = []
-    for _ in range(steps + 2):
+    for _ in range(steps + 4):
         start = clock()
         step()
         if device != "cpu":
             torch.cuda.synchronize()
         times.append(clock() - start)
-    return min(times[2:]) / (torch.get_num_threads() if device == "cpu" else 1)
+    return min(times[4:]) / (torch.get_num_threads() if device == "cpu" else 1)
 
 
 def multiply_adds(network: torch.nn.Module, inputs: torch.Tensor) -> int:

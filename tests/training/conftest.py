@@ -36,7 +36,7 @@ def digits16():
 def cell(digits16):
     """Return a function that makes a trainer of one cell of two short epochs."""
 
-    def made(method="pgd_linf", architecture=POOLED, device="cpu", **settings):
+    def made(method="pgd_linf", architecture=POOLED, device="cpu", recorded=False, **settings):
         owner = ("cell", method)
         network = build(architecture, Shape(1, 16, 10), stream(*owner, "initialisation"))
         return Trainer(
@@ -49,6 +49,7 @@ def cell(digits16):
             Augmentation(crop_padding=1, flip=True),
             owner,
             device,
+            recorded=recorded,
         )
 
     return made

@@ -1,7 +1,6 @@
 """What a training step may not do: wait for the device, or add in an order of chance."""
 
 import contextlib
-import itertools
 import os
 
 import pytest
@@ -10,7 +9,10 @@ from tests.training.conftest import POOLED, STRIDED
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from advdim.networks import layers
+from advdim.networks.precision import CRAFTING
 from advdim.stages.machine import reproducible
+from advdim.training.loop import Interrupted
+from advdim.training.recording import recordable_stream
 from advdim.training.regularisers import REGULARISERS
 
 # Operators that read a value, or how many there are, and so wait for all that comes before.
@@ -131,34 +133,73 @@ def strict(monkeypatch):
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("method", REGULARISERS)
 def test_a_cell_ends_with_the_same_bits_twice(cell, device, strict, method, architecture):
-    one, two = (cell(method, ARCHITECTURES[architecture], device) for _ in range(2))
-    rows, others = ([{**row, "seconds": 0} for row in t.train().rows] for t in (one, two))
-    assert rows == others
-    weights, other_weights = one.network.state_dict(), two.network.state_dict()
-    assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
+    made = [cell(method, ARCHITECTURES[architecture], device, recorded=True) for _ in range(2)]
+    assert_same(*map(trained, made))
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("recorded", [False, True])
 @pytest.mark.parametrize("method", REGULARISERS)
-def test_no_step_copies_from_or_to_the_host(cell, method):
-    trainer = cell(method, device="cuda")
-    trainer._train_epoch(0)
-    trainer._begin_epoch(0)
-    batches = iter(trainer.batches["train"].shuffled(16, trainer.augmentation, torch.Generator()))
-    first = next(batches)
+def test_no_step_copies_from_or_to_the_host(cell, method, recorded):
+    trainer = cell(method, device="cuda", recorded=recorded)
     activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
-    trainer.batches["train"].shuffled = lambda *_: itertools.chain([first], batches)
-    with torch.profiler.profile(activities=activities) as profile:
-        torch.cuda.set_sync_debug_mode("error")
-        try:
-            # reading the sum at the end of the epoch is the one thing that waits
-            with contextlib.suppress(RuntimeError):
-                trainer._train_epoch(0)
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
+    with recordable_stream(trainer.device):
+        trainer._train_epoch(0)
+        trainer._begin_epoch(0)
+        arguments = (16, trainer.augmentation, torch.Generator())
+        batches = list(trainer.batches["train"].drawn(*arguments))
+        trainer.batches["train"].drawn = lambda *_: batches
+        with torch.profiler.profile(activities=activities) as profile:
+            torch.cuda.set_sync_debug_mode("error")
+            try:
+                # reading the sum at the end of the epoch is the one thing that waits
+                with contextlib.suppress(RuntimeError):
+                    trainer._train_epoch(0)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
     assert trainer.state.batch == 4
     copies = [event.name for event in profile.events() if "Memcpy" in event.name]
     assert [name for name in copies if "HtoD" in name or "DtoH" in name] == []
+
+
+def trained(trainer, checkpoint=None):
+    rows = [{**row, "seconds": 0} for row in trainer.train(checkpoint).rows]
+    return rows, trainer.network.state_dict()
+
+
+def assert_same(one, other):
+    assert one[0] == other[0]
+    assert all(torch.equal(weights, other[1][name]) for name, weights in one[1].items())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("method", REGULARISERS)
+def test_a_recorded_step_has_the_bits_of_a_computed_one(cell, strict, method, architecture):
+    settings = {"epochs": 3, "halve_every": 2, "batch_size": 12}
+    made = [
+        cell(method, ARCHITECTURES[architecture], "cuda", recorded, **settings)
+        for recorded in (True, False)
+    ]
+    assert_same(*map(trained, made))
+    assert made[0]._step._graph is not None
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", CRAFTING)
+def test_steps_of_every_precision_can_be_recorded(cell, strict, precision):
+    settings = {"precision": precision, "batch_size": 12}
+    assert_same(*(trained(cell(device="cuda", recorded=r, **settings)) for r in (True, False)))
+
+
+@pytest.mark.gpu
+def test_a_recorded_cell_goes_on_from_its_checkpoint(cell, strict, tmp_path):
+    settings = {"device": "cuda", "recorded": True, "batch_size": 8, "epochs": 3}
+    whole, stopped = trained(cell(**settings)), cell(**settings)
+    stopped.stop_requested = lambda: stopped.state.epoch == 1 and stopped.state.batch == 5
+    with pytest.raises(Interrupted):
+        stopped.train(tmp_path / "checkpoint")
+    assert_same(whole, trained(cell(**settings), tmp_path / "checkpoint"))
 
 
 def test_the_process_is_made_reproducible(monkeypatch):

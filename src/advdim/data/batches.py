@@ -29,7 +29,14 @@ class Batches:
     def shuffled(
         self, batch_size: int, augmentation: Augmentation, random: torch.Generator
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield one epoch of augmented (inputs, labels) in an order drawn from ``random``.
+        """Yield one epoch of augmented (inputs, labels) in an order drawn from ``random``."""
+        for rows, moves in self.drawn(batch_size, augmentation, random):
+            yield self.augmented(rows, moves, augmentation)
+
+    def drawn(
+        self, batch_size: int, augmentation: Augmentation, random: torch.Generator
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield what makes the batches of one epoch: rows (N,) and moves (3, N), on the device.
 
         ``random`` lives on the processor, so an epoch is the same on every device; all that is
         drawn goes to the device before the first batch. A last batch of a single image is left
@@ -40,9 +47,14 @@ class Batches:
         moves = [draw_moves(len(rows), augmentation, random) for rows in order]
         sizes, device = [len(rows) for rows in order], self.labels.device
         where, how = torch.cat(order).to(device), torch.cat(moves, 1).to(device)
-        for rows, moved in zip(where.split(sizes), how.split(sizes, 1), strict=True):
-            images = augment(self.images[rows], augmentation, moved, self.pixel_edge)
-            yield self._inputs(images), self.labels[rows]
+        yield from zip(where.split(sizes), how.split(sizes, 1), strict=True)
+
+    def augmented(
+        self, rows: torch.Tensor, moves: torch.Tensor, augmentation: Augmentation
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the (inputs, labels) of these rows (N,), moved as drawn (3, N)."""
+        images = augment(self.images[rows], augmentation, moves, self.pixel_edge)
+        return self._inputs(images), self.labels[rows]
 
     def ordered(
         self, batch_size: int, limit: int | None = None

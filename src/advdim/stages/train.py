@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from advdim.catalogue.methods import first_order_factor
+from advdim.catalogue.methods import METHODS, first_order_factor
+from advdim.catalogue.networks import NETWORKS
 from advdim.code_digest import code_digest
 from advdim.config import Config
 from advdim.data.batches import first_inputs
@@ -79,6 +80,7 @@ def train_cell(
         device,
         stop_requested=stop_requested,
         has_statistics=described.starts_from_weights,
+        recorded=cell.method in METHODS and NETWORKS[described.kind].weights is not None,
     )
     log.info("training %s on %s", cell.directory, hardware(device))
     try:

@@ -23,6 +23,7 @@ from advdim.measures.vulnerability import SampleMeasures, accuracy, measure
 from advdim.networks.precision import arithmetic
 from advdim.streams import stream, stream_seed
 from advdim.training.checkpoint import TrainingState, resume, save_checkpoint
+from advdim.training.recording import Recorded, recordable_stream
 from advdim.training.regularisers import Objective
 
 log = logging.getLogger(__name__)
@@ -61,13 +62,15 @@ class Trainer:
         checkpoint_seconds: float = 120.0,
         stop_requested: Callable[[], bool] = lambda: False,
         has_statistics: bool = False,
+        recorded: bool = False,
     ) -> None:
         """Take a network, its data, and an objective of ``training.regularisers``.
 
         ``epsilon`` and ``attack_threshold``, l-inf, are in normalised units; ``owner`` names the
         random streams. Between batches, ``stop_requested`` is asked and, every
         ``checkpoint_seconds``, the state is written. A network that ``has_statistics`` brings those
-        of its batch norms, as pre-trained ones do.
+        of its batch norms, as pre-trained ones do. ``recorded`` says that a GPU may repeat a
+        step from a recording: network and objective neither wait for it nor look into tensors.
         """
         self.network = network.to(device)
         self.arithmetic = arithmetic(settings.precision, self.network, device)
@@ -82,6 +85,7 @@ class Trainer:
         self.stop_requested = stop_requested
         self.attack_threshold = attack_threshold
         self.has_statistics = has_statistics
+        self.recorded = recorded and self.device.type == "cuda"
         optimiser = torch.optim.SGD(
             network.parameters(),
             lr=settings.learning_rate,
@@ -95,6 +99,8 @@ class Trainer:
             objective_sum=torch.zeros((), dtype=torch.float64, device=self.device),
         )
         self.samples: dict[str, SampleMeasures] = {}
+        self._rate: float | None = None
+        self._step: Callable[[torch.Tensor, torch.Tensor], None] = self._learn
         self._checkpoint: Path | None = None
         self._started = self._saved = time.monotonic()
 
@@ -106,6 +112,10 @@ class Trainer:
         the cell as ``diverged``, with its rows so far. Raises Interrupted, after writing the
         checkpoint, where ``stop_requested`` says so.
         """
+        with recordable_stream(self.device):
+            return self._train(checkpoint)
+
+    def _train(self, checkpoint: Path | None) -> TrainingOutcome:
         state, settings = self.state, self.settings
         self._checkpoint, self._saved = checkpoint, time.monotonic()
         resumed = bool(checkpoint and resume(checkpoint, state))
@@ -147,26 +157,40 @@ class Trainer:
         if halving and settings.reload_best and state.best_weights and state.batch == 0:
             # The momentum is kept, as in the authors' code.
             self.network.load_state_dict(state.best_weights)
-        for group in state.optimiser.param_groups:
-            group["lr"] = self.learning_rate(epoch)
+        self._set_learning_rate(self.learning_rate(epoch))
         order = stream(*self.owner, "batch order and augmentation", epoch)
         if state.batch == 0:
             state.attack.manual_seed(stream_seed(*self.owner, "training attack", epoch))
-        batches = self.batches["train"].shuffled(settings.batch_size, self.augmentation, order)
+        batches = self.batches["train"].drawn(settings.batch_size, self.augmentation, order)
         self.network.train()
-        for inputs, labels in self._interruptible(itertools.islice(batches, state.batch, None)):
-            state.optimiser.zero_grad(set_to_none=True)
-            with self.arithmetic.step():
-                objective = self._objective(inputs, labels)
-                objective.backward()
-            state.optimiser.step()
-            # stays on the device: reading it here would wait for the step to end
-            state.objective_sum += objective.detach().double() * len(labels)
-            state.images_seen += len(labels)
+        for rows, moves in self._interruptible(itertools.islice(batches, state.batch, None)):
+            self._step(rows, moves)
+            state.images_seen += len(rows)
             state.batch += 1
             if time.monotonic() - self._saved >= self.checkpoint_seconds:
                 self._save()
         return float(state.objective_sum) / state.images_seen
+
+    def _set_learning_rate(self, rate: float) -> None:
+        if rate == self._rate:
+            return
+        self._rate = rate
+        for group in self.state.optimiser.param_groups:
+            group["lr"] = rate
+        # a recording holds the rate as a number
+        self._step = Recorded(self._learn, self.state.attack) if self.recorded else self._learn
+
+    def _learn(self, rows: torch.Tensor, moves: torch.Tensor) -> None:
+        """Make one step of SGD on the images of these rows, moved so."""
+        state = self.state
+        inputs, labels = self.batches["train"].augmented(rows, moves, self.augmentation)
+        state.optimiser.zero_grad(set_to_none=True)
+        with self.arithmetic.step():
+            objective = self._objective(inputs, labels)
+            objective.backward()
+        state.optimiser.step()
+        # stays on the device: reading it here would wait for the step to end
+        state.objective_sum += objective.detach().double() * len(labels)
 
     def _objective(self, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return self.objective(
