@@ -62,21 +62,14 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 1
     clock, skipped = Clock(settings.minutes), []
-    parts: dict[str, Callable[[argparse.Namespace, Clock, list[str]], Any]] = {
-        "tests": run_tests,
-        "twice": same_cell_twice,
-        "steps": time_steps,
-        "together": cells_together,
-        "sweep": small_sweep,
-    }
     measured: dict[str, Any] = {
         "device": hardware(settings.device), "torch": torch.__version__, "network": settings.network
     }  # fmt: skip
-    for name, part in parts.items():
+    for name in settings.parts:
         print(f"{name} ...", file=sys.stderr, flush=True)
         try:
             clock.left()
-            measured[name] = part(settings, clock, skipped)
+            measured[name] = PARTS[name](settings, clock, skipped)
         except (TooLateError, subprocess.TimeoutExpired):
             skipped.append(f"{name}: no time was left of {settings.minutes:g} minutes")
         except (OSError, RuntimeError, ValueError, subprocess.CalledProcessError) as error:
@@ -92,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("results/gpu"))
     parser.add_argument("--device", default="cuda", help="cpu exercises all of it, slowly")
+    parser.add_argument("--parts", choices=PARTS, nargs="+", default=list(PARTS))
     parser.add_argument("--minutes", type=float, default=9.5)
     parser.add_argument("--network", choices=NETWORKS, default="maxpool8")
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 128, 256])
@@ -227,6 +221,14 @@ def small_sweep(settings: argparse.Namespace, clock: Clock, skipped: list[str]) 
             ),
         }
 
+
+PARTS: dict[str, Callable[[argparse.Namespace, Clock, list[str]], Any]] = {
+    "tests": run_tests,
+    "twice": same_cell_twice,
+    "steps": time_steps,
+    "together": cells_together,
+    "sweep": small_sweep,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

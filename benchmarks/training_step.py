@@ -32,9 +32,10 @@ from reference import copy_weights, plain_network, plain_pgd, plain_step
 from advdim.catalogue.methods import METHODS
 from advdim.config import Config
 from advdim.config.convolutional import ConvolutionalNetwork
-from advdim.networks.build import Shape, build
+from advdim.data.layout import memory_format
+from advdim.networks.build import Shape, build, to_device
 from advdim.networks.perturbations import pgd_linf
-from advdim.networks.precision import CRAFTING, arithmetic
+from advdim.networks.precision import CRAFTING, arithmetic, precision_used
 from advdim.stages.machine import reproducible
 from advdim.training.recording import Recorded, recordable_stream
 from advdim.training.regularisers import REGULARISERS, objective
@@ -164,7 +165,8 @@ def _time_one(
             arguments = (network, inputs, targets, EPSILON, start, ATTACK_STEPS, RELATIVE_STEP)
             step = measuring(method, network, inputs, lambda: plain_pgd(*arguments))
     elif method in MEASURING:
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        ours = to_device(ours, device)
+        inputs = inputs.contiguous(memory_format=memory_format(device))
         settings_of_attack = {"steps": ATTACK_STEPS, "relative_step": RELATIVE_STEP}
         step = measuring(
             method, ours, inputs,
@@ -205,10 +207,10 @@ def own_step(
     precision, computed = ("float32", True) if variant == "computed" else (variant, False)
     if computed and device == "cpu":
         raise NotThereError("a processor computes every step")
-    calculation = arithmetic(precision, network, device)
-    if calculation.precision != precision:
+    if precision_used(precision, device) != precision:
         raise NotThereError(f"{device} has no {variant} that is faster than float32")
-    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    calculation = arithmetic(precision, to_device(network, device, precision))
+    inputs = inputs.contiguous(memory_format=memory_format(device, precision))
     methods = Config.model_fields["methods"].get_default()
     function = objective(method, getattr(methods, method).model_dump())
     optimiser = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)

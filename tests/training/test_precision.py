@@ -161,6 +161,6 @@ def test_cells_train_with_their_attacks_at_every_precision(cell, monkeypatch, na
 
 def test_networks_that_are_no_sequence_are_anchored_as_they_are():
     network = torch.nn.Linear(2, 3)
-    subject = arithmetic("anchored", network, "cpu")
+    subject = arithmetic("anchored", network)
     with subject.step():
         assert anchored(network) is network

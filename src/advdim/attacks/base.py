@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from advdim.attacks.pgd import Box, Norm, per_sample, project
+from advdim.data.layout import memory_format
 from advdim.networks.answers import NO_PREDICTION, answered
 from advdim.networks.perturbations import norms
 
@@ -183,9 +184,7 @@ class Attack(ABC):
             raise ValueError(f"{self.name}: the network is in training mode")
         attacked = network if box is None else BoxedNetwork(network, box).eval()
         size = self.block or batch_size
-        if inputs.device.type == "cpu":
-            # convolutions of a CPU are up to twice as fast in this layout
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        inputs = inputs.contiguous(memory_format=memory_format(inputs.device))
         for first in range(0, len(inputs), size):
             part = slice(first, first + size)
             yield Batch(attacked, inputs[part], away_from[part], box, seed, first)

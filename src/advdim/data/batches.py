@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from advdim.config.data import Augmentation
+from advdim.data.layout import memory_format
 from advdim.data.pixels import Pixels
 from advdim.data.resize import replicate
 
@@ -15,13 +16,21 @@ from advdim.data.resize import replicate
 class Batches:
     """The images of one split on a device, in the order and augmentation that is asked for."""
 
-    def __init__(self, pixels: Pixels, split: str, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        pixels: Pixels,
+        split: str,
+        device: torch.device | str = "cpu",
+        precision: str = "float32",
+    ) -> None:
+        """Bring the images to the device, in the order in which it computes at a precision."""
         self.images = pixels.images[split].to(device)
         self.labels = pixels.labels[split].to(device)
         statistics = [pixels.normalisation.mean, pixels.normalisation.std]
         self._mean, self._std = torch.tensor(statistics, device=device).view(2, 1, -1, 1, 1)
         self.factor = pixels.factor
         self.pixel_edge = pixels.pixel_edge
+        self.memory_format = memory_format(device, precision)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -67,7 +76,7 @@ class Batches:
 
     def _inputs(self, images: torch.Tensor) -> torch.Tensor:
         small = (images.float() / 255 - self._mean) / self._std
-        return replicate(small, self.factor).contiguous(memory_format=torch.channels_last)
+        return replicate(small, self.factor).contiguous(memory_format=self.memory_format)
 
 
 def first_inputs(

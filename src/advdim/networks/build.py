@@ -13,6 +13,7 @@ from torch import nn
 from advdim.catalogue.networks import NETWORKS
 from advdim.config.existing import ExistingNetwork
 from advdim.config.network import AnyNetwork
+from advdim.data.layout import memory_format
 from advdim.networks.existing import build_existing, label, start
 from advdim.networks.shape import NetworkError, Shape, first_line
 from advdim.tensor_files import DamagedFileError, read_tensors, write_tensors
@@ -37,7 +38,15 @@ def build(
             start(network, settings, normalisation)
     else:
         network = _described(settings, shape, random)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return to_device(network, "cpu")
+
+
+def to_device(
+    network: nn.Module, device: torch.device | str, precision: str = "float32"
+) -> nn.Module:
+    """Move a network in place, its weights in the order in which the device convolves fastest."""
+    layout = memory_format(device, precision)
+    return network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
 
 
 def _described(settings: AnyNetwork, shape: Shape, random: torch.Generator) -> nn.Module:

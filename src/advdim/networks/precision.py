@@ -71,9 +71,8 @@ class Arithmetic:
             yield
 
 
-def arithmetic(wanted: str, network: nn.Module, device: torch.device | str) -> Arithmetic:
-    """Set up the arithmetic in which a network trains on a device."""
-    precision = precision_used(wanted, device)
+def arithmetic(precision: str, network: nn.Module) -> Arithmetic:
+    """Set up the arithmetic in which a network trains at a precision that its device has."""
     if precision == "tf32":
         _keep_first_layer_exact(network)
     return Arithmetic(precision, CRAFTING[precision](network))

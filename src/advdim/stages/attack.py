@@ -13,7 +13,7 @@ from advdim.config import Config
 from advdim.config.user_code import UserAttack
 from advdim.data.batches import first_inputs
 from advdim.data.pixels import load_pixels
-from advdim.networks.build import load_network
+from advdim.networks.build import load_network, to_device
 from advdim.stages.machine import reproducible
 from advdim.sweep import Cell
 from advdim.tables import write_table
@@ -41,7 +41,7 @@ def attack_cell(
     reproducible(threads)
     settings = config.attacks
     network, _, normalisation = load_network(network_file)
-    network.to(device)
+    to_device(network, device)
     pixels = load_pixels(pixels_file)
     inputs, labels = first_inputs(pixels, settings.images, device)
     attack = configured_attack(config, name)

@@ -15,7 +15,7 @@ from advdim.config import Config
 from advdim.data.batches import first_inputs
 from advdim.data.pixels import Pixels, load_pixels
 from advdim.networks.answers import NO_PREDICTION
-from advdim.networks.build import load_network
+from advdim.networks.build import load_network, to_device
 from advdim.networks.perturbations import norms
 from advdim.results import read_record
 from advdim.stages.attack import configured_attack
@@ -48,7 +48,7 @@ def write_examples(
         record = read_record(run_file)
         if record and record["status"] == "done":
             network, _, normalisation = load_network(network_file)
-            network.to(device)
+            to_device(network, device)
             pixels = load_pixels(pixels_file)
             found = _examples(config, attack, network, pixels, normalisation, device)
             rows += [cell.columns() | row for row in found]

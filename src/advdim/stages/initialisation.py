@@ -9,7 +9,7 @@ from advdim.config import Config
 from advdim.data.batches import Batches
 from advdim.data.pixels import load_pixels
 from advdim.measures.initialisation import fill_batch_norm, mean_statistics
-from advdim.networks.build import Shape, build
+from advdim.networks.build import Shape, build, to_device
 from advdim.stages.machine import reproducible
 from advdim.streams import stream
 from advdim.tables import write_table
@@ -43,7 +43,8 @@ def _rows(
     for seed in experiment.seeds:
         owner = (name, network, pixels.size, seed)
         random = stream(*owner, "initialisation")
-        model = build(config.networks[network], shape, random, pixels.normalisation).to(device)
+        model = build(config.networks[network], shape, random, pixels.normalisation)
+        to_device(model, device)
         fill_batch_norm(model, train.ordered(experiment.batch_size, experiment.images))
         values = mean_statistics(
             model,

@@ -20,7 +20,8 @@ from advdim.config.training import Training
 from advdim.data.batches import Batches
 from advdim.data.pixels import SPLITS, Pixels
 from advdim.measures.vulnerability import SampleMeasures, accuracy, measure
-from advdim.networks.precision import arithmetic
+from advdim.networks.build import to_device
+from advdim.networks.precision import arithmetic, precision_used
 from advdim.streams import stream, stream_seed
 from advdim.training.checkpoint import TrainingState, resume, save_checkpoint
 from advdim.training.recording import Recorded, recordable_stream
@@ -72,9 +73,10 @@ class Trainer:
         of its batch norms, as pre-trained ones do. ``recorded`` says that a GPU may repeat a
         step from a recording: network and objective neither wait for it nor look into tensors.
         """
-        self.network = network.to(device)
-        self.arithmetic = arithmetic(settings.precision, self.network, device)
-        self.batches = {split: Batches(pixels, split, device) for split in SPLITS}
+        precision = precision_used(settings.precision, device)
+        self.network = to_device(network, device, precision)
+        self.arithmetic = arithmetic(precision, self.network)
+        self.batches = {split: Batches(pixels, split, device, precision) for split in SPLITS}
         self.objective = objective
         self.epsilon = epsilon
         self.settings = settings
