@@ -10,12 +10,15 @@ and a page, and says there what it skipped. It needs no network, and stops after
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,7 @@ from advdim.tables import read_table
 
 ROOT = Path(__file__).parents[1]
 PRECISIONS = ("plain", "computed", "float32", "tf32", "bfloat16_backward", "anchored", "bfloat16")
+SERVICE = "nvidia-cuda-mps-control"
 SAME_CELL = ("network", "samples", "epochs")
 
 
@@ -138,17 +142,47 @@ def time_steps(
 def cells_together(
     settings: argparse.Namespace, clock: Clock, skipped: list[str]
 ) -> list[dict[str, Any]]:
-    """Return the images per second of 1, 2, ... processes that train beside one another."""
-    rows = []
-    for count in settings.cells:
-        try:
-            rows.append({"cells": count, "images_per_second": _together(settings, count, clock)})
-        except (TooLateError, subprocess.TimeoutExpired):
-            skipped.append(f"{count} cells at once: no time was left")
+    """Return the images per second of 1, 2, ... processes that train beside one another.
+
+    A GPU computes for one process at a time, unless NVIDIA's Multi-Process Service lets them share
+    it: measured without and with one of our own.
+    """
+    rows: list[dict[str, Any]] = []
+    for shared in (False, True):
+        with contextlib.ExitStack() as stack:
+            environment = dict(os.environ)
+            if shared and not (environment := stack.enter_context(multi_process_service(settings))):
+                skipped.append(f"cells at once, with {SERVICE}: it is not there")
+                break
+            for count in settings.cells:
+                try:
+                    speed = _together(settings, count, clock, environment)
+                except (TooLateError, subprocess.TimeoutExpired):
+                    skipped.append(f"{count} cells at once: no time was left")
+                    continue
+                rows.append({"cells": count, "service": shared, "images_per_second": speed})
     return rows
 
 
-def _together(settings: argparse.Namespace, count: int, clock: Clock) -> float:
+@contextlib.contextmanager
+def multi_process_service(settings: argparse.Namespace) -> Iterator[dict[str, str]]:
+    """Start a service and yield the environment in which processes use it; empty without one."""
+    if settings.device == "cpu" or not shutil.which(SERVICE):
+        yield {}
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        places = {f"CUDA_MPS_{kind}_DIRECTORY": folder for kind in ("PIPE", "LOG")}
+        environment = {**os.environ, **places}
+        subprocess.run([SERVICE, "-d"], check=True, env=environment)
+        try:
+            yield environment
+        finally:
+            subprocess.run([SERVICE], input="quit", text=True, env=environment)
+
+
+def _together(
+    settings: argparse.Namespace, count: int, clock: Clock, environment: dict[str, str]
+) -> float:
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable, str(ROOT / "benchmarks/gpu_cell.py"), "steps",
@@ -157,7 +191,12 @@ def _together(settings: argparse.Namespace, count: int, clock: Clock) -> float:
             "--seconds", str(settings.seconds), "--meet", folder, "--count", str(count),
         ]  # fmt: skip
         workers = [
-            subprocess.Popen([*command, "--number", str(number)], stdout=subprocess.PIPE, text=True)
+            subprocess.Popen(
+                [*command, "--number", str(number)],
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment,
+            )
             for number in range(count)
         ]
         try:
@@ -210,7 +249,9 @@ def small_sweep(settings: argparse.Namespace, clock: Clock, skipped: list[str]) 
             "--configfile", str(file), "--directory", folder, "--cores", "all", "--quiet", "all",
         ]  # fmt: skip
         start = time.monotonic()
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=clock.left())
+        done = subprocess.run(command, capture_output=True, text=True, timeout=clock.left())
+        if done.returncode:
+            raise RuntimeError(f"it failed: {(done.stderr.strip().splitlines() or [''])[-1]}")
         cells = read_table(Path(folder, "results/tables/cells.parquet"))
         report = Path(folder, "results/report.html").exists()
         return {

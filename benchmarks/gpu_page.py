@@ -69,11 +69,15 @@ def _steps(rows: list[dict[str, Any]] | None) -> list[str]:
 def _together(rows: list[dict[str, Any]] | None) -> list[str]:
     if not rows:
         return []
-    lines = ["", "## Cells at once", "", "| cells | images/s | times one |", "| --- | --- | --- |"]
-    alone = rows[0]["images_per_second"] / rows[0]["cells"]
+    lines = [
+        "", "## Cells at once", "",
+        "| cells | Multi-Process Service | images/s | times the first |",
+        "| --- | --- | --- | --- |",
+    ]  # fmt: skip
     for row in rows:
-        speed = row["images_per_second"]
-        lines.append(f"| {row['cells']} | {speed:.0f} | {speed / alone:.2f} |")
+        speed, used = row["images_per_second"], "with" if row["service"] else "without"
+        ratio = speed / rows[0]["images_per_second"]
+        lines.append(f"| {row['cells']} | {used} | {speed:.0f} | {ratio:.2f} |")
     return lines
 
 
@@ -106,23 +110,29 @@ def draw(measured: dict[str, Any], path: Path) -> None:
         len(methods) + 1,
         squeeze=False,
         layout="constrained",
-        figsize=(3.2 * len(methods) + 3, 3),
+        figsize=(3.2 * len(methods) + 3, 3.4),
     )
     for axis, method in zip(axes[0], methods, strict=False):
         for variant in variants:
             of = [row for row in rows if (row["method"], row["variant"]) == (method, variant)]
             speeds = [row["images_per_second"] for row in of]
             axis.plot([row["size"] for row in of], speeds, marker="o", label=variant)
-        axis.set(title=method, xlabel="size (pixels)", xscale="log", yscale="log")
+        axis.set(title=method, xlabel="size (pixels)", yscale="log")
+        axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter("{x:.0f}")
     if rows:
         axes[0][0].set_ylabel("images per second")
-        axes[0][0].legend(fontsize="small")
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(variants))
     last = axes[0][-1]
-    last.plot(
-        [row["cells"] for row in together],
-        [row["images_per_second"] for row in together],
-        marker="o",
-    )
+    for service, label in ((False, "processes"), (True, "with Multi-Process Service")):
+        of = [row for row in together if row["service"] == service]
+        if of:
+            speeds = [row["images_per_second"] for row in of]
+            last.plot([row["cells"] for row in of], speeds, marker="o", label=label)
     last.set(title="at once", xlabel="cells on the device")
+    last.set_ylim(bottom=0)
+    if together:
+        last.legend()
     figure.savefig(path, dpi=150)
     plt.close(figure)

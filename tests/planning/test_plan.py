@@ -31,7 +31,7 @@ def test_a_plan_counts_and_names_stale_cells(raw_config, tmp_path):
         write_json(result.record(config), record(config, result, code_hash=code))
     text = make_plan(config)
     assert "4 attacks on cells: 0 done, 4 to run." in text
-    assert "on one a100 (not measured: assumes 25% of its 19.5 TFLOPS in float32" in text
+    assert "on one a100, by 19% of its 19.5 TFLOPS in float32" in text
     assert "7 cells: 2 done, 5 to train." in text
     assert "Done so far on a processor: 2 cells, 3 minutes." in text
     assert text.endswith(

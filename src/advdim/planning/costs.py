@@ -26,7 +26,7 @@ MEASURING_PASSES = 2.0
 WRONG_SHARE = 0.3
 # Of the bounds that linearise layer by layer, per image.
 BOUND_PASSES = 300.0
-# What a forward and backward pass of a batch costs on top of its arithmetic, in seconds.
+# What a forward and backward pass of a batch costs a processor beside its arithmetic, in seconds.
 PASS_OVERHEAD = 2e-3
 # float32, and some eight copies of an activation alive in a measurement's backward pass.
 BYTES_PER_ACTIVATION = 4 * 8
@@ -42,8 +42,10 @@ GPU_TERAFLOPS = {
     "h100": 67.0,
     "h200": 67.0,
 }
-# Share of the peak that convolutions of 64 channels are taken to reach: assumed, not measured.
-GPU_UTILISATION = 0.25
+# Share of the peak that training reaches in float32, and the overhead of a pass that a recording
+# launches: measured on one H100, maxpool8 of 64 channels at 32 to 128 pixels (docs/speed.md).
+GPU_UTILISATION = 0.19
+GPU_PASS_OVERHEAD = 7e-4
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,11 @@ def footprint(config: Config, cell: Cell) -> Footprint:
     return Footprint(*config.networks[cell.network].counts(channels, cell.size))
 
 
-def training_seconds(config: Config, cell: Cell) -> float:
-    """Estimate a cell's seconds at ``multiply_adds_per_second`` of the configuration."""
+def training_seconds(config: Config, cell: Cell, overhead: float = PASS_OVERHEAD) -> float:
+    """Estimate a cell's seconds at ``multiply_adds_per_second`` of the configuration.
+
+    ``overhead`` is that of one pass of a batch, in seconds.
+    """
     settings, dataset = (
         config.training_of(cell.dataset, cell.network),
         config.datasets[cell.dataset],
@@ -72,8 +77,8 @@ def training_seconds(config: Config, cell: Cell) -> float:
     per_measurement = 2 * min(settings.measurement.images or test, test)
     trained = train * settings.epochs * passes
     images = measured * per_measurement * measuring_passes(settings.measurement)
-    return _seconds(config, cell, trained, settings.batch_size) + _seconds(
-        config, cell, images, settings.measurement.batch_size
+    return _seconds(config, cell, trained, settings.batch_size, overhead) + _seconds(
+        config, cell, images, settings.measurement.batch_size, overhead
     )
 
 
@@ -92,17 +97,20 @@ def attack_passes(config: Config, cell: Cell, attack: str) -> float:
     return passes * min(settings.images or test, test)
 
 
-def attack_seconds(config: Config, cell: Cell, attack: str) -> float:
+def attack_seconds(
+    config: Config, cell: Cell, attack: str, overhead: float = PASS_OVERHEAD
+) -> float:
     """Estimate the seconds of one evaluation attack on a cell, at the configured rate."""
     passes = attack_passes(config, cell, attack)
-    return _seconds(config, cell, passes, config.attacks.batch_size)
+    return _seconds(config, cell, passes, config.attacks.batch_size, overhead)
 
 
-def _seconds(config: Config, cell: Cell, images: float, batch_size: int) -> float:
+def _seconds(
+    config: Config, cell: Cell, images: float, batch_size: int, overhead: float = PASS_OVERHEAD
+) -> float:
     """Return the seconds of that many images' passes, each a forward and a backward."""
     arithmetic = images * 2 * footprint(config, cell).multiply_adds
-    overhead = PASS_OVERHEAD * images / batch_size
-    return arithmetic / config.multiply_adds_per_second + overhead
+    return arithmetic / config.multiply_adds_per_second + overhead * images / batch_size
 
 
 def gpu_multiply_adds_per_second(gpu: str) -> float:

@@ -18,10 +18,10 @@ from advdim.data.pixels import Pixels
 from advdim.measures.vulnerability import measure
 from advdim.networks.build import Shape, build
 from advdim.planning.costs import (
+    GPU_PASS_OVERHEAD,
     GPU_TERAFLOPS,
     GPU_UTILISATION,
     MEASURING_PASSES,
-    PASS_OVERHEAD,
     attack_passes,
     attack_seconds,
     gpu_multiply_adds_per_second,
@@ -118,13 +118,15 @@ def _attack_seconds(config: Config, attack: Result, times: dict[Any, StepTimes])
 def _on_gpu(config: Config, gpu: str, cells: list[Cell], attacks: list[Result]) -> str:
     rate = gpu_multiply_adds_per_second(gpu)
     there = config.model_copy(update={"multiply_adds_per_second": rate})
-    seconds = sum(training_seconds(there, cell) for cell in cells)
+    seconds = sum(training_seconds(there, cell, GPU_PASS_OVERHEAD) for cell in cells)
     seconds += sum(
-        attack_seconds(there, attack.cell, attack.wildcards["attack"]) for attack in attacks
+        attack_seconds(there, attack.cell, attack.wildcards["attack"], GPU_PASS_OVERHEAD)
+        for attack in attacks
     )
     return (
-        f"{_hours(seconds)} on one {gpu} (not measured: assumes {GPU_UTILISATION:.0%} of its "
-        f"{GPU_TERAFLOPS[gpu]:g} TFLOPS in float32, and {PASS_OVERHEAD * 1000:g} ms a pass)."
+        f"{_hours(seconds)} on one {gpu}, by {GPU_UTILISATION:.0%} of its "
+        f"{GPU_TERAFLOPS[gpu]:g} TFLOPS in float32 and {GPU_PASS_OVERHEAD * 1000:g} ms a pass, "
+        "as measured on an h100."
     )
 
 
