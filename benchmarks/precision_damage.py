@@ -1,12 +1,12 @@
 """What training attacks lose by rounding: damage, evaluated in float32, over that of float32's.
 
-Small networks are trained on a dataset of a configuration at each size. PGD is then crafted as
-training does (7 steps, a random start, batch norm in training mode) with convolutions that round as
-each precision does (``rounding.py``), on any processor. The damage of what they craft is the mean
-increase of the float32 loss. Writes JSON to standard output, a table to standard error:
+The networks are those of a sweep that are trained without a method (or at ``--trained-at``). PGD is
+crafted as training does (7 steps, a random start, batch norm in training mode) with convolutions
+that round as each precision does (``rounding.py``), on any processor. The damage of what they craft
+is the mean increase of the float32 loss. Writes JSON to standard output, a table to standard error:
 
-    python benchmarks/precision_damage.py CONFIG --dataset cifar10 --network maxpool8 \
-        --sizes 32 64 128 --images 64
+    python benchmarks/precision_damage.py config/presets/cifar10.yaml --dataset cifar10 \
+        --network maxpool8 --sizes 32 64 128 --images 64
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,17 @@ import pandas as pd
 import torch
 import yaml
 from rounding import TWINS, forget
-from torch import nn
+from torch import Tensor, nn
 
 from advdim.config import Config, load
 from advdim.data.batches import first_inputs
 from advdim.data.prepare import prepare
-from advdim.networks.build import Shape, build
-from advdim.networks.perturbations import per_sample_loss, pgd_linf
+from advdim.networks.build import load_network
+from advdim.networks.perturbations import per_sample_loss, pgd_linf, uniform_start
+from advdim.results import Result
 from advdim.stages.machine import reproducible
 from advdim.streams import stream
-from advdim.training.loop import Trainer
-from advdim.training.regularisers import objective
+from advdim.sweep import Cell
 
 STEPS = 7
 RELATIVE_STEP = 1 / (0.75 * STEPS)
@@ -48,7 +49,8 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="+", choices=TWINS, default=list(TWINS)[1:])
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--trained-at", type=float, default=0.0, help="strength of PGD training")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--trained-at", default="0", help="strength of PGD training")
     settings = parser.parse_args()
     reproducible(1)
     config = load(yaml.safe_load(settings.config.read_text()))
@@ -60,23 +62,24 @@ def main() -> None:
 
 
 def at_size(settings: argparse.Namespace, config: Config, size: int) -> Iterator[dict[str, Any]]:
-    """Train one network; yield a row per strength and precision."""
-    training = config.training_of(settings.dataset, settings.network)
+    """Yield a row per trained network of this size, strength and precision."""
     pixels, _ = prepare(config.datasets[settings.dataset], settings.dataset, size)
-    shape, owner = Shape(pixels.channels, size, len(pixels.class_names)), ("precision", size)
-    network = build(config.networks[settings.network], shape, stream(*owner))
-    assert isinstance(network, nn.Sequential)
-    method = "pgd_linf" if settings.trained_at else "none"
-    function = objective(method, getattr(config.methods, method).model_dump())
-    augmentation = config.datasets[settings.dataset].augmentation
-    trainer = Trainer(
-        network, pixels, function, settings.trained_at, 0.0, training, augmentation, owner
-    )
-    trainer._fill_batch_norm_statistics()
-    for epoch in range(training.epochs):
-        trainer._train_epoch(epoch)
-        trainer._begin_epoch(epoch + 1)
     inputs, labels = first_inputs(pixels, settings.images, "cpu")
+    method = "pgd_linf" if float(settings.trained_at) else "none"
+    for seed in range(settings.seeds):
+        cell = Cell(settings.dataset, settings.network, size, method, settings.trained_at, seed)
+        file = Result.of("train", asdict(cell)).files(config)["network"]
+        network, _, _ = load_network(file)
+        assert isinstance(network, nn.Sequential)
+        for row in of_network(settings, network, inputs, labels):
+            yield {"size": size, "seed": seed, **row}
+        print(f"{size} px, seed {seed}: done", file=sys.stderr, flush=True)
+
+
+def of_network(
+    settings: argparse.Namespace, network: nn.Sequential, inputs: Tensor, labels: Tensor
+) -> Iterator[dict[str, Any]]:
+    """Yield a row per strength and precision."""
     batches = list(
         zip(inputs.split(settings.batch_size), labels.split(settings.batch_size), strict=True)
     )
@@ -84,15 +87,14 @@ def at_size(settings: argparse.Namespace, config: Config, size: int) -> Iterator
         full = damage(network, "float32", batches, strength)
         for precision in settings.precisions:
             share = damage(network, precision, batches, strength) / full
-            names = {"size": size, "strength": strength, "precision": precision}
+            names = {"strength": strength, "precision": precision}
             yield {**names, "damage_of_float32": full, "of_float32": share}
-        print(f"{size} px, strength {strength:g}: done", file=sys.stderr, flush=True)
 
 
 def damage(
     network: nn.Sequential,
     precision: str,
-    batches: list[tuple[torch.Tensor, torch.Tensor]],
+    batches: list[tuple[Tensor, Tensor]],
     strength: float,
 ) -> float:
     """Return the mean increase of the float32 loss under PGD crafted at a precision."""
@@ -101,7 +103,8 @@ def damage(
         forget(twin)
         delta = pgd_linf(
             twin, inputs, labels, strength,
-            steps=STEPS, relative_step=RELATIVE_STEP, random=random,
+            steps=STEPS, relative_step=RELATIVE_STEP,
+            start=uniform_start(inputs, strength, random),
         )  # fmt: skip
         # in float64, as a weak attack's increase is near float32's own rounding
         network.double()
