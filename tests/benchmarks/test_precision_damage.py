@@ -24,7 +24,9 @@ CONFIG = {
             "layers": 4, "width": 4, "pool": "max", "pool_after": [2, 4], "head": "global_max"
         }
     },
-    "experiments": {"e": {"dataset": "digits", "network": "maxpool4", "sizes": [8], "epsilons": [0]}},
+    "experiments": {
+        "e": {"dataset": "digits", "network": "maxpool4", "sizes": [8], "epsilons": [0]}
+    },
 }  # fmt: skip
 
 
