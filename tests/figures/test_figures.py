@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from scipy import stats
 
 from advdim.catalogue import attacks as catalogue
 from advdim.catalogue.figures import FIGURES
@@ -16,7 +17,7 @@ from advdim.config.training import Methods
 from advdim.figures import style
 from advdim.figures.dimension import best_strengths, smoothed
 from advdim.figures.dynamics import stopped_early, train_test_gaps
-from advdim.stages.figure import _of_experiment
+from advdim.stages.figure import of_experiments
 from advdim.sweep import IDENTITY
 from advdim.tables import MEASURE_COLUMNS, schema, summarise
 from advdim.tables.attack_summaries import ladder
@@ -203,7 +204,7 @@ def test_a_cell_that_diverged_late_is_named_and_not_shown(raw_config):
     tables["cells"]["experiments"] = [["dimension"]] * len(tables["cells"])
     late = tables["cells"]["seed"] == 0
     tables["cells"].loc[late, "status"] = "diverged"
-    shown = _of_experiment(tables, load(raw_config), "dimension")
+    shown = of_experiments(tables, load(raw_config), ["dimension"])
     assert len(shown["cells"]) == len(tables["cells"])
     assert set(shown["epochs"]["seed"]) == {1}
     measured = shown["cells"]["grad_l1_median"].notna()
@@ -236,6 +237,50 @@ def test_figure_2_shows_the_square_root_law():
     for curve in curves:
         x, y = np.asarray(curve.get_data(), float)
         np.testing.assert_allclose(y / x, y[0] / x[0])
+
+
+def test_the_growth_has_students_intervals_and_the_law_beside_it():
+    tables = synthetic_tables()
+    cells = tables["cells"]
+    cells = cells[cells["method"].isin(["none", "pgd_linf"])].copy()
+    cells["grad_l1_untied_median"] *= 1 + 0.1 * cells["seed"]
+    third = cells[(cells["seed"] == 0) & (cells["epsilon"] == 0)]
+    third = third.assign(seed=2, grad_l1_untied_median=1.3 * third["grad_l1_untied_median"])
+    axis = draw("dimension_growth", {**tables, "cells": pd.concat([cells, third])}).axes[0]
+    usual, *trained = axis.containers
+    assert [c.get_label() for c in axis.containers][:2] == [
+        "usual training", r"PGD, $\ell_\infty$, $\epsilon$ = 0.001"
+    ]  # fmt: skip
+    x, means = np.asarray(usual.lines[0].get_data(), float)
+    np.testing.assert_allclose(x, [8, 16, 32])
+    law = next(line for line in axis.lines if line.get_linestyle() == ":")
+    np.testing.assert_allclose(
+        law.get_data()[1] / np.maximum(law.get_data()[0], 1), [0, means[0] / 8]
+    )
+    # Against SciPy's own interval of a mean; two networks of a setting have none.
+    for size, bar in zip((8, 16, 32), bars(usual), strict=True):
+        values = 2 * size * 1.025 * np.array([1, 1.1, 1.3])
+        expected = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
+        np.testing.assert_allclose(bar[:, 1], expected)
+    assert [segment for segment in bars(trained[0]) if len(segment)] == []
+
+
+def bars(container):
+    """Return a curve's error bars, shape (2, 2) each; empty without one."""
+    return container.lines[2][0].get_segments()
+
+
+def test_experiments_may_be_drawn_together(raw_config):
+    tables = synthetic_tables()
+    del tables["initialisation"]
+    cells = tables["cells"]
+    both = [["dimension"], ["regularisation"], ["other"]]
+    cells["experiments"] = [both[k % 3] for k in range(len(cells))]
+    config = load(raw_config)
+    shown = of_experiments(tables, config, ["dimension", "regularisation"])
+    assert len(shown["cells"]) == sum(k % 3 < 2 for k in range(len(cells)))
+    assert len(shown["epochs"].drop_duplicates(IDENTITY)) == len(shown["cells"])
+    assert set(shown["attack_summaries"]["attack"]) == {"fgsm"}
 
 
 def test_matched_strengths_shift_pgd():

@@ -88,6 +88,18 @@ FIGURES: dict[str, FigureEntry] = {
             "damage against its first-order prediction, which it meets on the dashed line.",
         ),
         FigureEntry(
+            name="dimension_growth",
+            function="advdim.figures.dimension:dimension_growth",
+            tables=("cells",),
+            title="Gradient norm and vulnerability against the square root of the dimension, "
+            "beside the law",
+            caption="ICML 2019, Figure 2 a and b (Section 4.2), with intervals over networks. The "
+            "paper: after usual training, gradient norm (a, ties broken) and vulnerability (b) "
+            "grow linearly in the square root of the input dimension, the more slowly the stronger "
+            "PGD is. Means over networks with 95 % intervals; the dotted line is proportional to "
+            "the square root of the dimension and meets usual training at the smallest size.",
+        ),
+        FigureEntry(
             name="regularisation_by_size",
             function="advdim.figures.dimension:regularisation_by_size",
             tables=("cells", "epochs"),

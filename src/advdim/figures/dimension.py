@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy import stats
 from scipy.interpolate import UnivariateSpline
 
 from advdim.config.sweep import FigureSettings
 from advdim.figures.style import (
     LABELS,
     LEGEND,
+    METHOD_LABELS,
+    PERCENTAGES,
     Colour,
     note_missing,
     panels,
@@ -24,6 +27,8 @@ from advdim.figures.style import (
     strength_positions,
 )
 from advdim.sweep import IDENTITY
+
+LEVEL, FEWEST_NETWORKS = 0.95, 3
 
 
 def input_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
@@ -89,6 +94,22 @@ def usual_training(tables: Mapping[str, pd.DataFrame], settings: FigureSettings)
     return figure
 
 
+def dimension_growth(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
+    """Draw gradient norm and vulnerability against sqrt(d), beside the line through the origin.
+
+    Curves are means over networks, each the median of its last epochs, with Student's 95 %
+    interval where a setting has three networks or more.
+    """
+    cells = tables["cells"]
+    figure, axes = panels(1, 2, settings)
+    for axis, measure in zip(axes, ("grad_l1_untied", "vulnerability"), strict=True):
+        _beside_the_law(axis, cells.dropna(subset=[f"{measure}_median"]), measure)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, **LEGEND)
+    note_missing(figure, cells)
+    return figure
+
+
 def downsampling(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
     """Draw PGD training on original images against that on downsampled ones: Figure 13.
 
@@ -114,6 +135,46 @@ def best_strengths(rows: pd.DataFrame) -> pd.DataFrame:
         return rows
     best = pd.DataFrame(list(medians.groupby("size").idxmax()), columns=["size", "epsilon"])
     return rows.merge(best)
+
+
+def mean_intervals(rows: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Return, per dimension, the mean over networks and the half width of its 95 % interval.
+
+    Columns ``mean`` and ``half``; the half width is NaN below three networks.
+    """
+    grouped = rows.groupby("dimension")[value]
+    count = grouped.count()
+    quantile = stats.t.ppf((1 + LEVEL) / 2, count.clip(lower=2) - 1)
+    half = (quantile * grouped.std() / np.sqrt(count)).where(count >= FEWEST_NETWORKS)
+    return pd.DataFrame({"mean": grouped.mean(), "half": half})
+
+
+def _beside_the_law(axis: Axes, cells: pd.DataFrame, measure: str) -> None:
+    axis.set(xlabel=LABELS["root_dimension"], ylabel=LABELS[measure])
+    if cells.empty:
+        say_empty(axis, "no finished cell")
+        return
+    cells = cells.assign(value=scaled(cells[f"{measure}_median"], measure))
+    colours = sequential(cells["epsilon"])
+    highest = 0.0
+    for (epsilon, method), networks in cells.groupby(["epsilon", "method"]):
+        means = mean_intervals(networks, "value")
+        x = np.sqrt(means.index.to_numpy(float))
+        label = (
+            rf"{METHOD_LABELS[method]}, $\epsilon$ = {epsilon:g}" if epsilon else "usual training"
+        )
+        axis.errorbar(
+            x, means["mean"], means["half"], ls="-", marker="o", ms=3.5, lw=1.2, capsize=2.5,
+            color=colours[epsilon], label=label,
+        )  # fmt: skip
+        highest = max(highest, (means["mean"] + means["half"].fillna(0)).max())
+        if epsilon == cells["epsilon"].min():
+            right = np.sqrt(float(cells["dimension"].max()))
+            law = [0, means["mean"].iloc[0] / x[0] * right]
+            axis.plot([0, right], law, ":", color="0.4", label=r"$\propto \sqrt{d}$", zorder=0)
+            highest = max(highest, law[1])
+    top = min(1.08 * highest, 100.0) if measure in PERCENTAGES else 1.08 * highest
+    axis.set(xlim=(0, None), ylim=(0, top))
 
 
 def _last_epochs(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

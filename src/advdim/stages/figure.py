@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -24,32 +24,33 @@ def draw_figure(
     """Draw a figure from its tables and save it once per output."""
     function = FIGURES[figure].load()
     tables = {name: read_table(path) for name, path in table_files.items()}
-    drawn = function(_of_experiment(tables, config, experiment), config.figures)
+    drawn = function(of_experiments(tables, config, [experiment]), config.figures)
     for path in outputs:
         save(drawn, path, config.figures)
     plt.close(drawn)
 
 
-def _of_experiment(
-    tables: Mapping[str, pd.DataFrame], config: Config, experiment: str
+def of_experiments(
+    tables: Mapping[str, pd.DataFrame], config: Config, experiments: Sequence[str]
 ) -> dict[str, pd.DataFrame]:
-    """Keep the experiment's cells and attacks; all but those at initialisation read ``cells``.
+    """Keep the experiments' cells and attacks; all but those at initialisation read ``cells``.
 
     A cell that diverged or failed may have rows of before that: figures name it and do not show
     its measures.
     """
     if "initialisation" in tables:
         rows = tables["initialisation"]
-        return {"initialisation": rows[rows["experiment"] == experiment]}
+        return {"initialisation": rows[rows["experiment"].isin(experiments)]}
     cells = tables["cells"]
-    cells = cells[[experiment in names for names in cells["experiments"]]].copy()
+    cells = cells[[not set(names).isdisjoint(experiments) for names in cells["experiments"]]].copy()
     missing = cells["status"] != "done"
     cells.loc[missing, SUMMARY_NAMES] = float("nan")
     rest = {name: table for name, table in tables.items() if name != "cells"}
     shown = cells.loc[~missing, IDENTITY]
     chosen = {name: table.merge(shown) for name, table in rest.items()}
     # another experiment may have attacked the same cells in other ways
-    own = [*config.experiments[experiment].attacks, "gradient"]
+    attacks = [attack for name in experiments for attack in config.experiments[name].attacks]
+    own = [*attacks, "gradient"]
     for name, column in (("attack_summaries", "attack"), ("ladder", "rung")):
         if name in chosen:
             chosen[name] = chosen[name][chosen[name][column].isin(own)]
