@@ -1,5 +1,6 @@
 # make demo   the default sweep from nothing: environment, every stage and figure, and a report
 # make figures   tables, figures and report of the published run again, without training or images
+# make docs   the same, and the pages' numbers and pictures filled in from it
 # make plan CONFIG=FILE GPU=a100   cells, jobs, hours here and on a GPU, disk, before it runs
 # make test   everything that needs no cluster and no GPU
 # make test-slurm   the workflow on a real one-node SLURM (root, Debian's packages)
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= all
 
-.PHONY: demo figures plan test test-slurm test-versions benchmark gpu lint format schema conda clean
+.PHONY: demo figures docs plan test test-slurm test-versions benchmark gpu lint format schema conda clean
 
 $(READY): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -33,6 +34,9 @@ figures: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/presets/cifar10.yaml \
 		--config only_finished=true --forceall --quiet rules
 	@echo "Open published/cifar10/report.html."
+
+docs: figures
+	$(BIN)/python -m docs.fill
 
 CONFIG ?= config.yaml
 GPU ?= a100

@@ -8,6 +8,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from advdim.config import load
 from advdim.data.batches import Batches
 from advdim.data.pixels import load_pixels
+from advdim.networks.build import load_network
 from tests.pages import blocks, files
 from tests.workflow.conftest import ROOT, Workflow
 
@@ -41,16 +43,27 @@ def test_python_blocks_run(finished, tmp_path, monkeypatch, capsys):
     shutil.copytree(cell.parent, tmp_path / "one_cell")
     pixels = load_pixels(tmp_path / "results/pixels/dataset=digits/size=8.safetensors")
     inputs, labels = next(iter(Batches(pixels, "test").ordered(4)))
+    published = tmp_path / "published/cifar10"
+    shutil.copytree(finished.results, published)
+    network = "dataset=cifar10/network=maxpool8/size=32/method=none/epsilon=0/seed=0"
+    (published / "cells" / network).mkdir(parents=True)
+    shutil.copy(cell, published / "cells" / network)
     monkeypatch.chdir(tmp_path)
     ran = {}
     scripts = [block for block in blocks("python") if block not in files().values()]
-    assert len(scripts) == 3
+    assert len(scripts) == 5
+    images = pixels.images["test"][:4].float() / 255
     for block in scripts:
-        names = {"inputs": inputs, "labels": labels}
+        names = {"inputs": inputs, "labels": labels, "images": images}
         exec(compile(block, "page", "exec"), names)
         ran |= names
     assert (ran["radii"].sound > 0).all()
     assert len(ran["rows"]["norm_l2"]) == 4
+    torch.testing.assert_close(ran["logits"], load_network(cell)[0](inputs))
+    epochs = pd.read_parquet("results/tables/epochs.parquet")
+    assert dict(ran["by_size"].rows()) == epochs.groupby("size").size().to_dict()
+    assert ran["count"].fetchall() == [(len(epochs),)]
+    assert set(ran["verdicts"].columns) == {"claim", "estimate", "verdict"}
     assert "meaning" in capsys.readouterr().out
     # polars' means against pandas'.
     epochs = pd.read_parquet("results/tables/epochs.parquet").query("split == 'test'")

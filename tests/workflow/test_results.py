@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 
-import pandas as pd
 import pytest
 
 from advdim.results import read_record
@@ -173,32 +172,3 @@ def test_statuses_of_all_results_are_in_their_records(finished):
     runs = {record["run"] for record in records}
     assert len(runs) == 1
     assert read_table(finished.results / "tables/cells.parquet")["error"].isna().all()
-
-
-def test_what_is_finished_is_drawn_without_images_networks_or_training(finished, tmp_path):
-    workflow = finished.copy(tmp_path / "copy")
-    for path in (".snakemake", "results/pixels", "results/figures", CELL):
-        shutil.rmtree(workflow.folder / path)
-    tables = {path.stem: path for path in workflow.results.glob("tables/*.parquet")}
-    before = {name: read_table(path) for name, path in tables.items()}
-    for path in set(tables.values()) - {tables["examples"]}:
-        path.unlink()
-    for network in workflow.results.rglob("network.safetensors"):
-        network.unlink()
-    nowhere = {"train": "nowhere/train.parquet", "test": "nowhere/test.parquet"}
-    workflow.config["datasets"]["digits"] = {"source": "parquet", **nowhere}
-    finish = ("--config", "only_finished=true")
-    workflow.run("--cores", "2", *finish)
-    assert len(list(workflow.results.glob("figures/*/*.png"))) == 7
-    assert (workflow.results / "report.html").exists()
-    for name in ("epochs", "attacks", "bounds"):
-        left = before[name].query("not (size == 8 and method == 'pgd_linf' and "
-                                  "network == 'maxpool4')")  # fmt: skip
-        assert 0 < len(left) < len(before[name])
-        pd.testing.assert_frame_equal(read_table(tables[name]), left.reset_index(drop=True))
-    assert workflow.counts(*finish) == {}
-    # A stage of which nothing is finished has neither tables nor figures.
-    for folder in (workflow.results / "cells").rglob("attacks"):
-        shutil.rmtree(folder)
-    again = workflow.counts(*finish, "--forceall")
-    assert {"table attack_summaries", "table ladder", "attack", "train"} & set(again) == set()

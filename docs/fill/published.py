@@ -1,0 +1,79 @@
+"""The published run as its tables tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from advdim.config import Config, load
+from advdim.tables import TABLES, read_table
+
+
+@dataclass(frozen=True)
+class Published:
+    """A run: the sweep that it is of."""
+
+    config: Config
+
+    @classmethod
+    def of(cls, sweep: Path, root: Path) -> Published:
+        """Read a sweep's file; its results lie below ``root``, its images may be missing."""
+        raw = yaml.safe_load(sweep.read_text())
+        results = str(root / raw.get("results", "results"))
+        return cls(load({**raw, "results": results, "only_finished": True}))
+
+    @property
+    def results(self) -> Path:
+        """The folder of all results."""
+        return Path(self.config.results)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return a table; without rows where the run has not made it."""
+        path = self.results / "tables" / f"{name}.parquet"
+        if not path.exists():
+            return pd.DataFrame({column.name: [] for column in TABLES[name]})
+        return read_table(path)
+
+    def cells(self, *experiments: str) -> pd.DataFrame:
+        """Return the finished networks of some experiments, of all without a name."""
+        cells = self.table("cells")
+        wanted = set(experiments or self.config.experiments)
+        used = cells["experiments"].map(lambda names: not wanted.isdisjoint(names)).astype(bool)
+        return cells[used & (cells["status"] == "done")]
+
+
+def number(value: float) -> str:
+    """Return a number as pages have it: three digits, without the 0 before the point."""
+    if pd.isna(value):
+        return "-"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    text = f"{value:#.3g}" if 0.001 <= abs(value) < 100 else f"{value:.3g}"
+    return text.replace("-0.", "-.") if value < 0 else text.removeprefix("0") or "0"
+
+
+def interval(estimate: float, low: float, high: float) -> str:
+    """Return an estimate with its interval, where it has one."""
+    if pd.isna(low) or pd.isna(high):
+        return number(estimate)
+    return f"{number(estimate)} [{number(low)}, {number(high)}]"
+
+
+def spread(values: pd.Series) -> str:
+    """Return the mean of some networks' values, with smallest and largest where they differ."""
+    known = values.dropna()
+    if known.empty:
+        return "-"
+    if known.min() == known.max():
+        return number(known.iloc[0])
+    return f"{number(known.mean())} ({number(known.min())} to {number(known.max())})"
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table of a page."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
