@@ -207,7 +207,10 @@ def bounds(run: Published, *experiments: str) -> str | None:
 
 def _judged(run: Published, figures: tuple[str, ...]) -> pd.DataFrame:
     rows = run.table("claims")
-    return rows[rows["figure"].isin(figures) & (rows["experiment"] != "")]
+    rows = rows[rows["figure"].isin(figures) & (rows["experiment"] != "")]
+    # Where one experiment speaks of a sentence, those that cannot are left out.
+    spoken = rows.groupby("claim")["count"].transform("max")
+    return rows[(rows["count"] > 0) | (spoken == 0)]
 
 
 def _verdict(row: object) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from advdim.config import Config, load
-from advdim.tables import TABLES, read_table
+from advdim.tables import read_parts
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,7 @@ class Published:
     def table(self, name: str) -> pd.DataFrame:
         """Return a table; without rows where the run has not made it."""
         path = self.results / "tables" / f"{name}.parquet"
-        if not path.exists():
-            return pd.DataFrame({column.name: [] for column in TABLES[name]})
-        return read_table(path)
+        return read_parts(name, [path] if path.exists() else [])
 
     def cells(self, *experiments: str) -> pd.DataFrame:
         """Return the finished networks of some experiments, of all without a name."""

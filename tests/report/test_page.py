@@ -102,6 +102,19 @@ def test_every_link_leads_to_a_place_on_the_page(made):
     assert [label["for"] for label in page.all("label")] == [i["id"] for i in page.all("input")]
 
 
+def test_of_what_is_finished_figures_without_tables_are_left_out(made, tmp_path):
+    config, _, tables = made
+    finished = load({**config.model_dump(), "only_finished": True})
+    for path in tmp_path.glob("figures/*/*.png"):
+        if "cells" not in FIGURES[path.stem].tables or len(FIGURES[path.stem].tables) > 1:
+            path.unlink()
+    write_report(finished, sorted(tables.iterdir()), tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text())
+    assert len(page.all("img")) == len(list(tmp_path.glob("figures/*/*.png"))) > 0
+    places = {f"#{attributes['id']}" for _, attributes in page.tags if "id" in attributes}
+    assert {attributes["href"] for attributes in page.all("a")} <= places
+
+
 def test_an_experiment_without_figures_is_named_and_leads_nowhere(raw_config, tmp_path):
     raw_config["results"] = str(tmp_path)
     raw_config["experiments"]["regularisation"]["figures"] = []
