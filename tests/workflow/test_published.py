@@ -157,11 +157,11 @@ def test_what_is_newer_or_older_is_named(copy, change, expected):
 
 
 def test_pages_are_filled_and_their_pictures_drawn(copy):
-    page = copy.folder / "docs/page.md"
+    page = copy.folder / "docs" / "a_page.md"
     page.parent.mkdir()
     page.write_text(PAGE)
     run = run_of(copy)
-    with pytest.raises(FillError, match=r"docs/page.md: The picture dimension_growth.* other rows"):
+    with pytest.raises(FillError, match=r"a_page\.md: The picture dimension_growth.* other rows"):
         fill_pages(copy.folder, run, [page], draw=False)
     text = fill_pages(copy.folder, run, [page])[page]
     assert text.count("<!-- filled: ") == PAGE.count("<!-- to fill: ") - 1

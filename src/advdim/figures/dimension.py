@@ -161,7 +161,9 @@ def _beside_the_law(axis: Axes, cells: pd.DataFrame, measure: str) -> None:
         means = mean_intervals(networks, "value")
         x = np.sqrt(means.index.to_numpy(float))
         label = (
-            rf"{METHOD_LABELS[method]}, $\epsilon$ = {epsilon:g}" if epsilon else "usual training"
+            rf"{METHOD_LABELS[str(method)]}, $\epsilon$ = {epsilon:g}"
+            if epsilon
+            else "usual training"
         )
         axis.errorbar(
             x, means["mean"], means["half"], ls="-", marker="o", ms=3.5, lw=1.2, capsize=2.5,
