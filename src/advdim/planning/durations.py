@@ -16,19 +16,22 @@ class Durations:
     """Seconds of one worker that results take, by their kind.
 
     Results of one kind differ in strength and seed alone. ``finished`` are results with their
-    measured seconds.
+    measured seconds; ``under_way`` stand in for kinds of which none is finished.
     """
 
-    def __init__(self, config: Config, finished: Iterable[tuple[Result, float]]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        finished: Iterable[tuple[Result, float]],
+        under_way: Iterable[tuple[Result, float]] = (),
+    ) -> None:
         self._config = config
-        self._measured: dict[Result, list[float]] = defaultdict(list)
-        for result, seconds in finished:
-            self._measured[kind(result)].append(seconds)
+        self._measured = {**_by_kind(under_way), **_by_kind(finished)}
         self._estimates: dict[Result, float | None] = {}
 
     def measured(self, result: Result) -> float | None:
         """Return the mean seconds of the finished results of the same kind, None without any."""
-        seconds = self._measured.get(kind(result))
+        seconds = self._measured.get(result.kind)
         return sum(seconds) / len(seconds) if seconds else None
 
     def expected(self, result: Result) -> float | None:
@@ -40,7 +43,7 @@ class Durations:
         measured = self.measured(result)
         if measured is not None:
             return measured
-        estimate = self._estimate(kind(result))
+        estimate = self._estimate(result.kind)
         if estimate is not None:
             return estimate * self._scales.get(result.stage, self._scales.get("all", 1.0))
         others = [
@@ -69,9 +72,11 @@ class Durations:
         return self._estimates[result]
 
 
-def kind(result: Result) -> Result:
-    """Return what stands for all results that differ from this one in strength and seed alone."""
-    return Result.of(result.stage, {**result.wildcards, "epsilon": "0", "seed": "0"})
+def _by_kind(measured: Iterable[tuple[Result, float]]) -> dict[Result, list[float]]:
+    found: dict[Result, list[float]] = defaultdict(list)
+    for result, seconds in measured:
+        found[result.kind].append(seconds)
+    return found
 
 
 def _estimate(config: Config, result: Result) -> float | None:

@@ -46,7 +46,7 @@ class Remaining:
 
 def remaining(config: Config, standings: Sequence[Standing]) -> Remaining:
     """Return the work that is left; what has failed is not counted."""
-    durations = Durations(config, _measured(standings))
+    durations = Durations(config, _finished(standings), _under_way(standings))
     unmade = [standing for standing in standings if standing.state in UNMADE]
     of = {standing.result: _left(durations, standing) for standing in unmade}
     return Remaining(
@@ -59,17 +59,22 @@ def remaining(config: Config, standings: Sequence[Standing]) -> Remaining:
     )
 
 
-def _measured(standings: Sequence[Standing]) -> Iterator[tuple[Result, float]]:
-    """Yield finished results with their seconds, and trainings under way as they would end."""
+def _finished(standings: Sequence[Standing]) -> Iterator[tuple[Result, float]]:
     diverged = {s.result.cell for s in standings if s.state == "diverged"}
     for standing in standings:
-        result, training = standing.result, standing.training
-        if standing.state == "done" and standing.record is not None:
-            # What hangs on a network that has diverged is empty.
-            if result.stage not in {"attack", "bounds"} or result.cell not in diverged:
-                yield result, standing.record["seconds"]
-        elif training and training.seconds:
-            yield result, training.seconds / training.done * training.epochs
+        result = standing.result
+        # What hangs on a network that has diverged is empty.
+        empty = result.stage in {"attack", "bounds"} and result.cell in diverged
+        if standing.state == "done" and standing.record is not None and not empty:
+            yield result, standing.record["seconds"]
+
+
+def _under_way(standings: Sequence[Standing]) -> Iterator[tuple[Result, float]]:
+    """Yield trainings with the seconds that they would take at their present rate."""
+    for standing in standings:
+        training = standing.training
+        if training and training.seconds:
+            yield standing.result, training.seconds / training.done * training.epochs
 
 
 def _left(durations: Durations, standing: Standing) -> float | None:

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from advdim.config import Config
@@ -16,6 +16,7 @@ from advdim.results import (
     Record,
     Result,
     all_results,
+    config_hash,
     failed_itself,
     inputs_of,
     is_current,
@@ -66,22 +67,24 @@ class Standing:
 def standings(config: Config) -> Iterator[Standing]:
     """Yield where each result of a sweep stands, in the order in which they are made."""
     begun = set(_begun(config))
-    # What others are made from is read once.
-    read = cache(read_record)
+    # What others are made from is read once, and settings are the same for all of a kind.
+    read, of_kind = cache(read_record), cache(partial(config_hash, config))
+
+    def recorded(result: Result) -> Standing:
+        return _recorded(config, result, read, lambda _, result: of_kind(result.kind))
+
     for result in all_results(config):
-        folder = result.unfinished(config)
-        if folder in begun and is_worked_on(folder):
-            yield Standing(
-                result,
-                "running",
-                seconds=_seconds_since_start(folder),
-                training=_training(config, result),
-            )
-            continue
-        standing = _recorded(config, result, read)
-        if standing.state == "waiting" and folder in begun:
-            standing = Standing(result, "stopped", training=_training(config, result))
-        yield standing
+        folder = result.unfinished(config) if begun else None
+        if folder is None or folder not in begun:
+            yield recorded(result)
+        elif is_worked_on(folder):
+            seconds, training = _seconds_since_start(folder), _training(config, result)
+            yield Standing(result, "running", seconds=seconds, training=training)
+        else:
+            standing = recorded(result)
+            if standing.state == "waiting":
+                standing = Standing(result, "stopped", training=_training(config, result))
+            yield standing
 
 
 def is_worked_on(folder: Path) -> bool:
@@ -107,13 +110,18 @@ def _begun(config: Config) -> Iterator[Path]:
             yield Path(folder)
 
 
-def _recorded(config: Config, result: Result, read: Callable[[Path], Record | None]) -> Standing:
+def _recorded(
+    config: Config,
+    result: Result,
+    read: Callable[[Path], Record | None],
+    settings: Callable[[Config, Result], str],
+) -> Standing:
     record = read(result.record(config))
     if record is None:
         return Standing(result, "waiting")
     if failed_itself(record):
         return Standing(result, "failed", record)
-    if not is_current(config, result, record, inputs_of(config, result, read)):
+    if not is_current(config, result, record, inputs_of(config, result, read), settings):
         return Standing(result, "waiting", record, outdated=True)
     state = "left out" if record["status"] == "failed" else record["status"]
     return Standing(result, state, record, older=is_older(config, result, record))
