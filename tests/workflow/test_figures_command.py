@@ -42,9 +42,9 @@ def test_what_is_finished_is_drawn_again_and_nothing_trained(here):
 
 def test_snakemakes_options_are_passed_on_and_its_status_comes_back(here):
     before = {path: path.stat().st_mtime_ns for path in here.results.rglob("*.parquet")}
-    assert main(["figures", "sweep.yaml", "--", "--dry-run"]) == 0
+    assert main(["figures", "sweep.yaml", "--options=--dry-run"]) == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert main(["figures", "sweep.yaml", "--", "--no-such-option"]) not in {0, None}
+    assert main(["figures", "sweep.yaml", "--options=--no-such-option"]) not in {0, None}
 
 
 def test_without_a_checkout_it_says_where_the_workflow_is(here, monkeypatch, capfd):
@@ -57,7 +57,7 @@ def test_without_a_checkout_it_says_where_the_workflow_is(here, monkeypatch, cap
     assert said.count("\n") == 1
     assert main(["figures", "sweep.yaml", "--snakefile", "none"]) == 2
     assert "Option --snakefile names 'none', which is no file." in capfd.readouterr().err
-    assert main(["figures", "sweep.yaml", "--snakefile", f"{ROOT}/Snakefile", "--", "-n"]) == 0
+    assert main(["figures", "sweep.yaml", "--snakefile", f"{ROOT}/Snakefile", "--options=-n"]) == 0
 
 
 def test_nothing_finished_is_one_sentence(raw_config, tmp_path, monkeypatch, capfd):

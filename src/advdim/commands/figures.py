@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--snakefile", type=Path, help="that of advdim, where it is not in a checkout"
     )
     parser.add_argument(
-        "others", nargs="*", metavar="-- OPTION", help="options of Snakemake's, as they are"
+        "--options", default="", help="more of Snakemake's, as in --options='--nolock --dry-run'"
     )
 
 
@@ -38,7 +39,7 @@ def _run(options: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
     command += ["--cores", options.cores, "--configfile", options.config]
     command += ["--config", "only_finished=true", "--forceall", "--quiet", "rules"]
-    done = subprocess.run([*command, *options.others], check=False)
+    done = subprocess.run([*command, *shlex.split(options.options)], check=False)
     if done.returncode == 0:
         print(f"Report in {config.results}/report.html, tables in {config.results}/tables.")
     return done.returncode

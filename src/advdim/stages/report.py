@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from advdim import __version__
+from advdim.catalogue.figures import FIGURES
 from advdim.config import Config
 from advdim.files import atomic
 from advdim.report.page import READ, report_page
@@ -29,6 +30,8 @@ def write_report(config: Config, table_files: Sequence[str | Path], output: str 
         ]
         for name, names in drawn.items()
         for figure in names
+        # Where only what is finished is drawn, a figure may lack a table, as in the workflow.
+        if set(FIGURES[figure].tables) <= set(files)
     }
     provenance = {
         "Report by": f"advdim {__version__}, commit {commit()}",
