@@ -59,7 +59,10 @@ def test_before_anything_has_run(sweep, said, tmp_path):
     table = rows(out)
     assert {stage: row["waiting"] for stage, row in table.items()} == EVERYTHING
     assert all(row["all"] == row["waiting"] for row in table.values())
-    assert "of whose kind none is finished, it is a guess" in " ".join(out.split())
+    assert (
+        "Told by finished results of the same kind: 0; guessed, where none of the kind is finished: "
+        "15; unknown and not counted: 3." in " ".join(out.split())
+    )
     assert not (tmp_path / "results").exists()
 
 
@@ -137,8 +140,8 @@ def test_what_is_kept_and_what_is_out_of_date_are_told_apart(raw_config, sweep, 
     raw_config["bounds"] = {"images": 4}
     sweep()
     out = " ".join(said().split())
-    assert "4 that wait are there, of other settings, code or inputs." in out
-    assert "1 networks were trained by older code and are kept." in out
+    assert "Waiting, since made with other settings, code or inputs: 4." in out
+    assert "Networks of older code, which are kept: 1." in out
 
 
 def test_a_thousand_cells_take_two_seconds_and_no_torch(raw_config, sweep):

@@ -102,9 +102,9 @@ def _said_below(standings: Sequence[Standing], remaining: Remaining) -> Iterator
     else:
         yield "Everything is made."
     if outdated := sum(standing.outdated for standing in standings):
-        yield f"{outdated:,} that wait are there, of other settings, code or inputs."
+        yield f"Waiting, since made with other settings, code or inputs: {outdated:,}."
     if older := sum(standing.older for standing in standings):
-        yield f"{older:,} networks were trained by older code and are kept."
+        yield f"Networks of older code, which are kept: {older:,}."
 
 
 def _how_long(remaining: Remaining) -> Iterator[str]:
@@ -113,13 +113,14 @@ def _how_long(remaining: Remaining) -> Iterator[str]:
     at_once = ""
     if remaining.at_once > 1:
         at_once = f"; {in_words(remaining.wait)} with {remaining.at_once} at once, as now"
+    measured = len(remaining.of) - remaining.estimated - remaining.unknown
+    told = {
+        "Told by finished results of the same kind": measured,
+        "guessed, where none of the kind is finished": remaining.estimated,
+        "unknown and not counted": remaining.unknown,
+    }
     yield f"Left: {in_words(remaining.work)} of work{at_once}."
-    if measured := len(remaining.of) - remaining.estimated - remaining.unknown:
-        yield f"For {measured:,} results, this is what finished ones of the same kind took."
-    if remaining.estimated:
-        yield f"For {remaining.estimated:,} results, of whose kind none is finished, it is a guess."
-    if remaining.unknown:
-        yield f"{remaining.unknown:,} results are left out, since nothing is known of their time."
+    yield f"{'; '.join(f'{how}: {count:,}' for how, count in told.items())}."
 
 
 def _wrapped(text: str, indent: str = "") -> list[str]:
