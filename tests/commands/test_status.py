@@ -60,8 +60,8 @@ def test_before_anything_has_run(sweep, said, tmp_path):
     assert {stage: row["waiting"] for stage, row in table.items()} == EVERYTHING
     assert all(row["all"] == row["waiting"] for row in table.values())
     assert (
-        "Told by finished results of the same kind: 0; guessed, where none of the kind is finished: "
-        "15; unknown and not counted: 3." in " ".join(out.split())
+        "Told by finished results of the same kind: 0; guessed, where none of the kind is "
+        "finished: 15; unknown and not counted: 3." in " ".join(out.split())
     )
     assert not (tmp_path / "results").exists()
 

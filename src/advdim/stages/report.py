@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 
 from advdim import __version__
-from advdim.catalogue.figures import FIGURES
 from advdim.config import Config
 from advdim.files import atomic
 from advdim.report.page import READ, report_page
@@ -30,9 +29,9 @@ def write_report(config: Config, table_files: Sequence[str | Path], output: str 
         ]
         for name, names in drawn.items()
         for figure in names
-        # Where only what is finished is drawn, a figure may lack a table, as in the workflow.
-        if set(FIGURES[figure].tables) <= set(files)
     }
+    # Where only what is finished is drawn, a figure whose table is not there is not either.
+    figures = {key: paths for key, paths in figures.items() if any(map(Path.exists, paths))}
     provenance = {
         "Report by": f"advdim {__version__}, commit {commit()}",
         "Libraries": ", ".join(f"{k} {v}" for k, v in json.loads(versions()).items()),
