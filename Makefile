@@ -14,6 +14,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= all
+# Importing these compiles what the jobs use, in a third of the time in which pip compiles all.
+COMPILED := foolbox, pytest, sklearn.datasets, snakemake.cli, torchattacks, advdim.planning.plan, \
+	advdim.stages.attack, advdim.stages.bounds, advdim.stages.figure, advdim.stages.initialisation, \
+	advdim.stages.pixels, advdim.stages.report, advdim.stages.train
 
 .PHONY: demo figures docs plan test test-slurm test-versions benchmark gpu lint format schema conda clean
 
@@ -21,8 +25,9 @@ $(READY): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; $(PYTHON) is older. Name another with PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -r envs/requirements.txt
+	$(BIN)/pip install --quiet --no-compile -r envs/requirements.txt
 	$(BIN)/pip install --quiet --no-deps -e .
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c 'import $(COMPILED)'
 	@touch $@
 
 demo: $(READY)
@@ -31,9 +36,7 @@ demo: $(READY)
 	@echo "Open results/report.html: the answer, claims, figures, networks, settings. How each was made: results/workflow.html."
 
 figures: $(READY)
-	$(BIN)/snakemake --cores $(CORES) --configfile config/presets/cifar10.yaml \
-		--config only_finished=true --forceall --quiet rules
-	@echo "Open published/cifar10/report.html."
+	@$(BIN)/advdim figures config/presets/cifar10.yaml --cores $(CORES)
 
 docs: figures
 	$(BIN)/python -m docs.fill
@@ -41,7 +44,7 @@ docs: figures
 CONFIG ?= config.yaml
 GPU ?= a100
 plan: $(READY)
-	@$(BIN)/python -m advdim plan $(CONFIG) --gpu $(GPU)
+	@$(BIN)/advdim plan $(CONFIG) --gpu $(GPU)
 
 test: $(READY)
 	$(BIN)/pytest -n auto
@@ -76,8 +79,8 @@ format: $(READY)
 	$(BIN)/snakefmt Snakefile workflow examples
 
 schema: $(READY)
-	$(BIN)/python -m advdim schema > workflow/schemas/config.schema.json
-	$(BIN)/python -m advdim reference > config/README.md
+	$(BIN)/advdim schema > workflow/schemas/config.schema.json
+	$(BIN)/advdim reference > config/README.md
 
 # Snakemake copies the file before conda reads it, so it holds the lock's lines themselves.
 conda:

@@ -31,6 +31,7 @@ def finish(config, result, **changed):
     record = {
         "status": "done",
         "because": None,
+        "seconds": 1.0,
         "revision": revision(config, result),
         "config_hash": config_hash(config, result),
         "code_hash": code_hash(config, result),

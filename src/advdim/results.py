@@ -107,6 +107,14 @@ class Result:
         """The values as ``key=value/...``: the result's place below folders of its stage."""
         return "/".join(f"{key}={value}" for key, value in self.wildcards.items())
 
+    @property
+    def kind(self) -> Result:
+        """What stands for all results that differ in strength and seed alone.
+
+        They share their settings, apart from the strength, and take the same time.
+        """
+        return Result.of(self.stage, {**self.wildcards, "epsilon": "0", "seed": "0"})
+
     def files(self, config: Config) -> dict[str, Path]:
         """Return the result's files by name, the record last."""
         return {
@@ -253,17 +261,22 @@ def weights_of(config: Config, result: Result) -> Contents | None:
 
 
 def is_current(
-    config: Config, result: Result, record: Record | None, inputs: Mapping[str, str | None]
+    config: Config,
+    result: Result,
+    record: Record | None,
+    inputs: Mapping[str, str | None],
+    settings: Callable[[Config, Result], str] = config_hash,
 ) -> bool:
     """Tell whether a result is what its settings, its code and its inputs would give again.
 
     Networks are not trained again for newer code, on which days of training must not hang: see
     ``is_older``. A result without a usable record, or that failed by itself, is not current.
+    ``settings`` is for who asks of many results and remembers those of a kind.
     """
     return (
         record is not None
         and not failed_itself(record)
-        and record["config_hash"] == config_hash(config, result)
+        and record["config_hash"] == settings(config, result)
         and (result.stage == "train" or record["code_hash"] == code_hash(config, result))
         and same_inputs(record, inputs)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from advdim.planning.costs import (
     measuring_passes,
     training_seconds,
 )
+from advdim.planning.durations import in_words
 from advdim.results import (
     Record,
     Result,
@@ -84,14 +84,14 @@ def make_plan(config: Config, gpu: str = "a100") -> str:
         torch.set_num_threads(threads)
     seconds = {cell: _seconds(config, cell, times[_kind(cell)]) for cell in waiting_cells}
     attacking = sum(_attack_seconds(config, attack, times) for attack in waiting_attacks)
-    longest = _hours(max(seconds.values(), default=0.0))
+    longest = in_words(max(seconds.values(), default=0.0))
     lines = [
         f"{len(cells)} cells: {len(done)} done, {len(waiting_cells)} to train.",
         *_attack_count(len(attacks), len(waiting_attacks)),
-        f"{_hours(sum(seconds.values()) + attacking)} of one worker with {config.threads} "
+        f"{in_words(sum(seconds.values()) + attacking)} of one worker with {config.threads} "
         f"thread(s) on {hardware('cpu')}, measured now; the longest cell takes {longest}.",
         *_by_size(seconds),
-        *([f"  attacks: {_hours(attacking)}, from their passes"] if waiting_attacks else []),
+        *([f"  attacks: {in_words(attacking)}, from their passes"] if waiting_attacks else []),
         _on_gpu(config, gpu, waiting_cells, waiting_attacks),
         f"{_disk(config, cells) / 1e6:,.0f} MB of pixels and networks on disk in the end.",
         *_other_devices(done),
@@ -124,7 +124,7 @@ def _on_gpu(config: Config, gpu: str, cells: list[Cell], attacks: list[Result]) 
         for attack in attacks
     )
     return (
-        f"{_hours(seconds)} on one {gpu}, by {GPU_UTILISATION:.0%} of its "
+        f"{in_words(seconds)} on one {gpu}, by {GPU_UTILISATION:.0%} of its "
         f"{GPU_TERAFLOPS[gpu]:g} TFLOPS in float32 and {GPU_PASS_OVERHEAD * 1000:g} ms a pass, "
         "as measured on an h100."
     )
@@ -218,7 +218,7 @@ def _by_size(seconds: dict[Cell, float]) -> Iterator[str]:
     for cell, estimate in seconds.items():
         groups[cell.network, cell.size].append(estimate)
     for (network, size), estimates in groups.items():
-        total = _hours(sum(estimates))
+        total = in_words(sum(estimates))
         yield f"  {network} at {size} pixels: {len(estimates)} cells, {total}"
 
 
@@ -227,7 +227,7 @@ def _other_devices(done: dict[Cell, Record]) -> Iterator[str]:
     for run in done.values():
         spent[run["device"]].append(run["seconds"])
     for device, seconds in spent.items():
-        yield f"Done so far on {device}: {len(seconds)} cells, {_hours(sum(seconds))}."
+        yield f"Done so far on {device}: {len(seconds)} cells, {in_words(sum(seconds))}."
 
 
 def _disk(config: Config, cells: list[Cell]) -> float:
@@ -243,9 +243,3 @@ def _disk(config: Config, cells: list[Cell]) -> float:
         count = sum(1 for cell in cells if (cell.network, cell.size) == (name, size))
         weights += 4 * count * sum(p.numel() for p in module.parameters())
     return pixels + weights
-
-
-def _hours(seconds: float) -> str:
-    if seconds < 120:
-        return f"{math.ceil(seconds)} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:,.1f} hours"

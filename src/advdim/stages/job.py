@@ -33,6 +33,9 @@ from advdim.stages.work import WORK, Job
 log = logging.getLogger(__name__)
 # Ends of the process while it worked on one result; after these the result counts as failed.
 MOST_ENDS = 2
+# In a result's unfinished folder: held by the process that works on it; written at its start.
+LOCK = "lock"
+ENDED = "ended-{}"
 SECONDS_BETWEEN_LOOKS = 0.5
 
 
@@ -103,7 +106,7 @@ def _is_made(
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Wait until no other process works on the result, as one that outlived its Snakemake does."""
-    lock = FileLock(folder / "lock")
+    lock = FileLock(folder / LOCK)
     waited = False
     while not lock.is_locked:
         # Again each time: who has the lock removes the folder in the end.
@@ -157,14 +160,14 @@ def _counted(job: Job, compute: Callable[[Job], dict[str, Any]]) -> dict[str, An
 
     Each leaves a file. What raises comes to an end, but for errors of the machine.
     """
-    before = sorted(job.unfinished.glob("ended-*"))
+    before = sorted(job.unfinished.glob(ENDED.format("*")))
     if len(before) >= MOST_ENDS:
         last = before[-1].read_text()
         # A user who runs again gives it another chance.
         for path in before:
             path.unlink()
         raise GivenUpError(f"its process has ended {len(before)} times ({last})")
-    this = job.unfinished / f"ended-{len(before) + 1}"
+    this = job.unfinished / ENDED.format(len(before) + 1)
     _write_text(this, "killed, or out of memory")
     try:
         return compute(job)

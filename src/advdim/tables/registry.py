@@ -31,6 +31,34 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "sandwich": (*IDENTITY_COLUMNS, *SANDWICH_COLUMNS),
     "initialisation": INITIALISATION_COLUMNS,
 }
+# What a row is, and what a table holds.
+CONTENTS: dict[str, tuple[str, str]] = {
+    "cells": (
+        "network",
+        "median, 10th and 90th percentile of every measure over the last epochs; status, seconds, "
+        "device, versions, commit",
+    ),
+    "epochs": ("network, epoch, split", "every measure; epoch -1 is at initialisation"),
+    "samples": ("network, image", "prediction, loss, gradient norms"),
+    "attacks": (
+        "network, attack, image",
+        "the smallest adversarial found; predictions and losses at every threshold",
+    ),
+    "attack_summaries": ("network, attack, threshold", "vulnerability, damage, success"),
+    "ladder": (
+        "network, measure",
+        "what grows with the dimension, from gradient norm to AutoAttack",
+    ),
+    "bounds": ("network, image", "lower bounds, and the smallest adversarial of all attacks"),
+    "bound_summaries": ("network, bound", "the statistics of the tables of NIPS 2017"),
+    "sandwich": (
+        "network, threshold",
+        "share of images that are right and certified, and right under every attack",
+    ),
+    "initialisation": ("untrained network, size, seed, statistic", "gradient norms"),
+    "claims": ("claim", "estimate, interval, range, verdict"),
+    "examples": ("image", "clean and perturbed pixels of the figure `adversarial_examples`"),
+}
 
 
 def schema(table: str) -> pa.Schema:

@@ -1,0 +1,59 @@
+"""Train one network by hand."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from advdim.commands.base import Command, add_config, read_config
+from advdim.config import Config, ConfigError
+from advdim.config.explain import nearest
+from advdim.files import write_json
+from advdim.results import FILES
+from advdim.sweep import IDENTITY, Cell
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    for key in IDENTITY:
+        parser.add_argument(f"--{key}", required=True, type=int if key in {"size", "seed"} else str)
+    parser.add_argument("--output", required=True, type=Path, help="folder for the cell's files")
+
+
+def _run(options: argparse.Namespace) -> None:
+    from advdim.stages.pixels import prepare_pixels
+    from advdim.stages.train import train_cell
+
+    config, cell = read_config(options.config), Cell.from_mapping(vars(options))
+    _refuse_unknown(config, cell)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    folder: Path = options.output
+    pixels = folder / "pixels.safetensors"
+    prepare_pixels(config, cell.dataset, cell.size, pixels)
+    files = {name: folder / Path(path).name for name, path in FILES["train"].items()}
+    made = train_cell(config, cell, pixels, files, folder / "checkpoints", threads=config.threads)
+    write_json(files["record"], made)
+    print(f"The cell is in {folder}.")
+
+
+def _refuse_unknown(config: Config, cell: Cell) -> None:
+    for block, known in (("dataset", config.datasets), ("network", config.networks)):
+        if getattr(cell, block) not in known:
+            raise ConfigError(
+                f"Option --{block} names {getattr(cell, block)!r}, not in the config."
+            )
+    if cell.method not in (methods := config.methods.names()):
+        raise ConfigError(f"Option --method is {cell.method!r}; {nearest(cell.method, methods)}")
+    if misfit := config.networks[cell.network].misfit(cell.size):
+        raise ConfigError(f"Option --size is {cell.size}: {misfit}.")
+
+
+COMMAND = Command(
+    "cell",
+    "train one cell with a progress bar",
+    "advdim cell config.yaml --dataset digits --network strided5 --size 16 \\\n"
+    "    --method pgd_linf --epsilon 0.1 --seed 0 --output one_cell",
+    _run,
+    _arguments,
+)

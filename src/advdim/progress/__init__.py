@@ -1,0 +1,1 @@
+"""How far a sweep has come, seen from outside while other processes run it."""

@@ -1,0 +1,69 @@
+"""``advdim figures`` draws what is finished through the real Snakemake and trains nothing."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from advdim.__main__ import main
+from advdim.commands import figures
+from tests.workflow.conftest import ROOT
+
+
+@pytest.fixture
+def here(workflow, monkeypatch):
+    """The folder of a finished sweep, its file written."""
+    workflow.command()
+    monkeypatch.chdir(workflow.folder)
+    return workflow
+
+
+def test_what_is_finished_is_drawn_again_and_nothing_trained(here):
+    trained = here.logs()
+    for made in ("tables", "figures"):
+        shutil.rmtree(here.results / made)
+    (here.results / "report.html").unlink()
+    # Not finished: one network and what is made from it.
+    lost = next(here.results.glob("cells/dataset=digits/network=strided4/**/run.json"))
+    lost.unlink()
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-m", "advdim", "figures", "sweep.yaml", "--cores", "1"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Report in results/report.html, tables in results/tables." in done.stdout
+    assert (here.results / "report.html").exists()
+    assert len(list(here.results.glob("figures/*/*.png"))) == 6
+    assert here.logs() == trained
+    assert not lost.exists()
+
+
+def test_snakemakes_options_are_passed_on_and_its_status_comes_back(here):
+    before = {path: path.stat().st_mtime_ns for path in here.results.rglob("*.parquet")}
+    assert main(["figures", "sweep.yaml", "--options=--dry-run"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert main(["figures", "sweep.yaml", "--options=--no-such-option"]) not in {0, None}
+
+
+def test_without_a_checkout_it_says_where_the_workflow_is(here, monkeypatch, capfd):
+    monkeypatch.setattr(figures, "CHECKOUTS", (here.folder / "site-packages", here.folder))
+    # Another workflow of the user's is none of advdim's.
+    (here.folder / "Snakefile").touch()
+    assert main(["figures", "sweep.yaml"]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith("advdim: The workflow's files are not part of the installed package:")
+    assert said.count("\n") == 1
+    assert main(["figures", "sweep.yaml", "--snakefile", "none"]) == 2
+    assert "Option --snakefile names 'none', which is no file." in capfd.readouterr().err
+    assert main(["figures", "sweep.yaml", "--snakefile", f"{ROOT}/Snakefile", "--options=-n"]) == 0
+
+
+def test_nothing_finished_is_one_sentence(raw_config, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(raw_config))
+    assert main(["figures", "sweep.yaml"]) == 2
+    assert capfd.readouterr().err == (
+        "advdim: Nothing is finished in 'results': there is nothing to draw.\n"
+    )
