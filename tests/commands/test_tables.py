@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 def printed(capsys, *arguments):
     assert main(["tables", *arguments]) == 0
     out = capsys.readouterr().out
-    assert max(map(len, out.splitlines())) <= 100
+    # a path may be as long as it likes
+    assert max(len(line) for line in out.splitlines() if ".parquet" not in line) <= 100
     return out
 
 

@@ -33,8 +33,6 @@ def write_report(config: Config, table_files: Sequence[str | Path], output: str 
         # Of what is finished, those are drawn whose tables there are.
         if not config.only_finished or set(FIGURES[figure].tables) <= set(files)
     }
-    # Where only what is finished is drawn, a figure whose table is not there is not either.
-    figures = {key: paths for key, paths in figures.items() if any(map(Path.exists, paths))}
     provenance = {
         "Report by": f"advdim {__version__}, commit {commit()}",
         "Libraries": ", ".join(f"{k} {v}" for k, v in json.loads(versions()).items()),
