@@ -28,7 +28,7 @@ def test_what_is_left_of_trainings_follows_their_epochs(config):
     first, second, third, fourth = alike(config, "train")
     found = [
         done(first, 100.0),
-        Standing(second, "running", training=Training(9, 10, 1.0)),
+        Standing(second, "running", training=Training(8, 10, 40.0)),
         Standing(third, "stopped", training=Training(2, 10)),
         Standing(fourth, "waiting"),
     ]
@@ -49,11 +49,11 @@ def test_a_training_under_way_tells_how_long_its_kind_takes_where_none_is_finish
     assert left.estimated == 0
 
 
-def test_a_finished_training_counts_for_more_than_one_under_way(config):
-    first, second, *_ = alike(config, "train")
+def test_a_training_under_way_goes_by_its_own_rate_and_others_by_the_finished(config):
+    first, second, third, *_ = alike(config, "train")
     running = Standing(first, "running", training=Training(5, 10, 50.0))
-    left = remaining(config, [running, done(second, 300.0)])
-    assert left.of == {first: pytest.approx(150)}
+    found = [running, done(second, 300.0), Standing(third, "waiting")]
+    assert remaining(config, found).of == {first: pytest.approx(50), third: 300}
 
 
 def test_other_work_that_runs_is_told_by_the_clock_and_never_below_nothing(config):

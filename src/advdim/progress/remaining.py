@@ -79,6 +79,9 @@ def _under_way(standings: Sequence[Standing]) -> Iterator[tuple[Result, float]]:
 
 def _left(durations: Durations, standing: Standing) -> float | None:
     whole, training = durations.expected(standing.result), standing.training
+    if training and training.seconds:
+        # its own rate: finished ones may have had another machine
+        return training.seconds / training.done * (training.epochs - training.done)
     if whole is None:
         return None
     if training is not None:
