@@ -67,8 +67,9 @@ def sweep(raw_config, tmp_path):
 
 def start(config, result, **options):
     options = {"revision": revision(config, result), **options}
+    # a test that fails leaves none behind
     job = multiprocessing.get_context("fork").Process(
-        target=make, args=(config, result), kwargs=options
+        target=make, args=(config, result), kwargs=options, daemon=True
     )
     job.start()
     return job
