@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -63,8 +65,13 @@ def published(finished, tmp_path_factory):
     (workflow.folder / "published.yaml").write_text(yaml.safe_dump(workflow.config))
     nowhere = {"train": "nowhere/train.parquet", "test": "nowhere/test.parquet"}
     workflow.config["datasets"]["digits"] = {"source": "parquet", **nowhere}
-    (options,) = re.findall(r"only_finished=true (.*)", (ROOT / "Makefile").read_text())
-    workflow.run("--cores", "2", *FINISHED, *options.split())
+    # what make figures calls, with another configuration
+    (arguments,) = re.findall(r"advdim figures (.*) --cores", (ROOT / "Makefile").read_text())
+    assert arguments == "config/presets/cifar10.yaml"
+    command = [sys.executable, "-m", "advdim", "figures", "sweep.yaml", "--cores", "2"]
+    started = {**workflow.command(), "args": [*command, "--options=--profile none"]}
+    done = subprocess.run(**started, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
     return workflow
 
 
