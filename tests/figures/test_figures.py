@@ -427,6 +427,26 @@ def test_a_size_has_its_colour_whatever_is_missing_in_a_panel():
     assert colours[0] == colours[1]
 
 
+@pytest.mark.parametrize("figure", ["attack_thresholds", "first_order_damage"])
+def test_a_size_has_its_colour_under_every_attack(figure):
+    tables = synthetic_tables()
+    rows = tables["attack_summaries"]
+    first, second = rows.loc[rows["first_order"] > 0, "attack"].unique()[:2]
+    rows = rows[rows["attack"].isin([first, second])]
+    # one attack is still to be made on the smallest networks
+    missing = (rows["attack"] == first) & (rows["size"] == rows["size"].min())
+    tables["attack_summaries"] = rows[~missing]
+    drawn = draw(figure, tables)
+    colours = [
+        {line.get_label(): line.get_color() for line in axis.lines if "px" in line.get_label()}
+        for axis in drawn.axes[:2]
+    ]
+    fewer, all_sizes = sorted(colours, key=len)
+    assert 0 < len(fewer) < len(all_sizes)
+    assert all(all_sizes[name] == colour for name, colour in fewer.items())
+    assert {text.get_text() for text in drawn.legends[0].get_texts()} == set(all_sizes)
+
+
 def test_a_panel_compares_the_two_vulnerabilities():
     tables = synthetic_tables()
     tables["epochs"]["vulnerability_of_label"] = tables["epochs"]["vulnerability"] / 4

@@ -179,7 +179,7 @@ CLAIMS = (
         "largest difference of accuracy between sizes",
         -math.inf, 0.03,
         _undefended,
-        lambda rows: differences(rows.groupby("dimension")["accuracy"].mean()), "largest",
+        lambda rows: differences(rows.groupby("size")["accuracy"].mean()), "largest",
     ),
     _claim(
         "strong_training_costs_accuracy",

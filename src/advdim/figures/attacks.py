@@ -77,7 +77,7 @@ def attack_thresholds(tables: Mapping[str, pd.DataFrame], settings: FigureSettin
     """
     rows = _attacked(tables)
     attacks = ATTACK_COLOURS.present(rows["attack"])
-    names = _names(rows, "attack")
+    names, colours = _names(rows, "attack"), sequential(rows["size"])
     figure, axes = panels(2, max(len(attacks), 1), settings)
     for top, below, attack in _columns(axes, attacks):
         top.set_title(names.get(attack, ""))
@@ -89,7 +89,7 @@ def attack_thresholds(tables: Mapping[str, pd.DataFrame], settings: FigureSettin
             say_empty(top, "no finished cell")
             say_empty(below, "no finished cell")
             continue
-        for label, style, curve in _size_curves(of_attack):
+        for label, style, curve in _size_curves(of_attack, colours):
             y = scaled(curve["vulnerability"], "vulnerability")
             top.plot(curve.index, y, **style, label=label)
             below.plot(curve["strength"], y, **style)
@@ -109,7 +109,7 @@ def first_order_damage(tables: Mapping[str, pd.DataFrame], settings: FigureSetti
     """
     rows = _attacked(tables)
     rows = rows[rows["first_order"] > 0]
-    attacks = _present(rows, ASCENTS)
+    attacks, colours = _present(rows, ASCENTS), sequential(rows["size"])
     figure, axes = panels(2, max(len(attacks), 1), settings)
     for top, below, attack in _columns(axes, attacks):
         top.set_title(ATTACK_LABELS[attack])
@@ -123,7 +123,7 @@ def first_order_damage(tables: Mapping[str, pd.DataFrame], settings: FigureSetti
             say_empty(below, "no finished cell")
             continue
         top.axhline(1, ls=":", color="0.4", lw=1)
-        for label, style, curve in _size_curves(of_attack):
+        for label, style, curve in _size_curves(of_attack, colours):
             top.plot(curve.index, curve["damage"] / curve["first_order"], **style, label=label)
             below.plot(curve["first_order"], curve["damage"], **style)
         ends = [of_attack["first_order"].min(), of_attack["first_order"].max()]
@@ -250,10 +250,11 @@ def _columns(axes: list[Axes], attacks: list[str]) -> Iterable[tuple[Axes, Axes,
     return zip(axes[:columns], axes[columns:], attacks or [""], strict=True)
 
 
-def _size_curves(rows: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any], pd.DataFrame]]:
+def _size_curves(
+    rows: pd.DataFrame, colours: Mapping[int, Any]
+) -> Iterator[tuple[str, dict[str, Any], pd.DataFrame]]:
     """Yield label, style and medians by threshold of each size, weakest and strongest training."""
     weakest, strongest = rows["epsilon"].min(), rows["epsilon"].max()
-    colours = sequential(rows["size"])
     columns = ["vulnerability", "strength", "damage", "first_order"]
     for epsilon, line in {strongest: "--", weakest: "-"}.items():
         of_strength = rows[rows["epsilon"] == epsilon]
@@ -266,9 +267,13 @@ def _size_curves(rows: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any], pd.D
 
 
 def _share_legend(figure: Figure, axes: list[Axes]) -> None:
-    handles, labels = axes[0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    lines = {
+        line.get_label(): line for axis in axes for line in axis.get_legend_handles_labels()[0]
+    }
+    if lines:
+        figure.legend(
+            lines.values(), lines.keys(), loc="outside lower center", ncols=4, frameon=False
+        )
 
 
 def _names(rows: pd.DataFrame, column: str) -> dict[str, str]:
