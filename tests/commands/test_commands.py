@@ -1,6 +1,7 @@
 """Every command: its help, its example, and what it says of mistakes."""
 
 import importlib
+import os
 import shlex
 import subprocess
 import sys
@@ -85,10 +86,11 @@ def test_a_mistake_in_the_file_is_one_sentence(name, tmp_path, monkeypatch, caps
 
 def test_a_reader_who_has_seen_enough_is_no_error():
     program = "import sys; from advdim.__main__ import main; sys.exit(main(['schema']))"
+    reader, writer = os.pipe()
+    os.close(reader)
     process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", program], stdout=writer, stderr=subprocess.PIPE, text=True
     )
-    process.stdout.read(10)
-    process.stdout.close()
+    os.close(writer)
     assert process.stderr.read() == ""
     assert process.wait(timeout=60) == 1

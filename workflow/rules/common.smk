@@ -88,11 +88,6 @@ def result_of(stage, wildcards):
     return Result.of(stage, dict(wildcards.items()))
 
 
-def kind_of(stage, wildcards):
-    values = dict(wildcards.items())
-    return Result.of(stage, {**values, "epsilon": "0", "seed": "0"})
-
-
 def of(stage, function, *arguments):
     """What a function says of the result that a job is to make."""
 
@@ -131,7 +126,7 @@ def params(stage):
     """Another value starts the job again; networks of older code are named, not trained."""
     code = {} if stage == "train" else {"code": of(stage, code_hash)}
     settings = {
-        "settings": lambda wildcards: settings_of_kind(kind_of(stage, wildcards))
+        "settings": lambda wildcards: settings_of_kind(result_of(stage, wildcards).kind)
     }
     return {
         "stage": stage,
@@ -146,7 +141,7 @@ def resources(stage):
 
     def resource(name):
         return lambda wildcards, attempt: resources_of_kind(
-            kind_of(stage, wildcards), attempt
+            result_of(stage, wildcards).kind, attempt
         )[name]
 
     estimated = {name: resource(name) for name in ("mem_mb", "runtime", "gpu_mb")}

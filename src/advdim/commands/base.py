@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,3 +61,10 @@ def read_config(path: str, **changed: object) -> Config:
     if not isinstance(content, dict):
         raise ConfigError(f"Configuration {path!r} holds no keys.")
     return load({**content, **changed})
+
+
+def wrapped(text: str, indent: str = "") -> list[str]:
+    """Return the lines of a text, indented, none wider than ``WIDTH``."""
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )

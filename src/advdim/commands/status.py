@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from advdim.commands.base import WIDTH, Command, add_config, read_config
+from advdim.commands.base import WIDTH, Command, add_config, read_config, wrapped
 
 if TYPE_CHECKING:
     from advdim.config import Config
@@ -52,7 +52,7 @@ def _lines(
         yield from _named([(s, s.record["error"]) for s in failed if s.record], most)
         yield f"Logs: {config.results}/logs/STAGE/NAME.log"
     yield ""
-    yield from _wrapped(" ".join(_said_below(standings, remaining)))
+    yield from wrapped(" ".join(_said_below(standings, remaining)))
 
 
 def _table(standings: Sequence[Standing]) -> Iterator[str]:
@@ -70,7 +70,7 @@ def _named(every: Sequence[tuple[Standing, str]], most: int) -> Iterator[str]:
     """Yield the names of results with what is said of each, so many at most."""
     for standing, said in every[:most]:
         yield from _name(standing)
-        yield from _wrapped(said, "      ")
+        yield from wrapped(said, "      ")
     if len(every) > most:
         yield f"  and {len(every) - most:,} more, with --all"
 
@@ -121,12 +121,6 @@ def _how_long(remaining: Remaining) -> Iterator[str]:
     }
     yield f"Left: {in_words(remaining.work)} of work{at_once}."
     yield f"{'; '.join(f'{how}: {count:,}' for how, count in told.items())}."
-
-
-def _wrapped(text: str, indent: str = "") -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
-    )
 
 
 COMMAND = Command(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from advdim.commands.base import WIDTH, Command
+from advdim.commands.base import Command, wrapped
 from advdim.config.explain import nearest
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def _listed(table: str, results: str) -> str:
     from advdim.tables.registry import TABLES
 
     columns = ", ".join(_short(TABLES[table]))
-    return "\n".join([*_heading(table, results), *_wrapped(columns, "  ")])
+    return "\n".join([*_heading(table, results), *wrapped(columns, "  ")])
 
 
 def _described(table: str, results: str) -> str:
@@ -52,7 +51,7 @@ def _described(table: str, results: str) -> str:
     for column in TABLES[table]:
         unit = f" [{column.unit}]" if column.unit else ""
         lines += ["", f"{column.name}{unit}, {column.type}"]
-        lines += _wrapped(column.meaning, "    ")
+        lines += wrapped(column.meaning, "    ")
     return "\n".join(lines)
 
 
@@ -60,7 +59,7 @@ def _heading(table: str, results: str) -> list[str]:
     from advdim.tables.registry import CONTENTS
 
     row, content = CONTENTS[table]
-    return [*_wrapped(f"{table}: a row per {row}; {content}", ""), _file(table, results)]
+    return [*wrapped(f"{table}: a row per {row}; {content}", ""), _file(table, results)]
 
 
 def _file(table: str, results: str) -> str:
@@ -82,12 +81,6 @@ def _short(columns: Iterable[Column]) -> Iterator[str]:
         if name.endswith(STATISTICS[0]):
             name = "/".join((name, *STATISTICS[1:]))
         yield f"{name}{unit}"
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
-    )
 
 
 COMMAND = Command(

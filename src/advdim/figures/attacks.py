@@ -268,11 +268,11 @@ def _size_curves(
 
 def _share_legend(figure: Figure, axes: list[Axes]) -> None:
     lines = {
-        line.get_label(): line for axis in axes for line in axis.get_legend_handles_labels()[0]
+        str(line.get_label()): line for axis in axes for line in axis.get_legend_handles_labels()[0]
     }
     if lines:
         figure.legend(
-            lines.values(), lines.keys(), loc="outside lower center", ncols=4, frameon=False
+            list(lines.values()), list(lines), loc="outside lower center", ncols=4, frameon=False
         )
 
 
