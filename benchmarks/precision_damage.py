@@ -29,7 +29,7 @@ from advdim.config import Config, load
 from advdim.data.batches import first_inputs
 from advdim.data.prepare import prepare
 from advdim.networks.build import load_network
-from advdim.networks.perturbations import per_sample_loss, pgd_linf, uniform_start
+from advdim.networks.perturbations import ascend, per_sample_loss, uniform_start
 from advdim.results import Result
 from advdim.stages.machine import reproducible
 from advdim.streams import stream
@@ -101,7 +101,7 @@ def damage(
     twin, random, increases = TWINS[precision](network.train()), stream("start"), []
     for inputs, labels in batches:
         forget(twin)
-        delta = pgd_linf(
+        delta = ascend(
             twin, inputs, labels, strength,
             steps=STEPS, relative_step=RELATIVE_STEP,
             start=uniform_start(inputs, strength, random),

@@ -35,13 +35,12 @@ from advdim.attacks.autoattack import AutoAttack, UnitRangeNetwork, unit_range
 from advdim.attacks.base import Attack, Batch, MinimalAttack, find_adversarials
 from advdim.attacks.evaluate import default_ceiling, predict, verify
 from advdim.attacks.foolbox_suite import FoolboxMinimalAttack, library_randomness
-from advdim.attacks.pgd import Norm
 from advdim.attacks.registry import ATTACKS
 from advdim.data.batches import first_inputs
 from advdim.data.pixels import load_pixels
 from advdim.data.torchvision_import import torchvision
 from advdim.networks.build import load_network
-from advdim.networks.perturbations import norms
+from advdim.networks.perturbations import Norm, norms
 from advdim.stages.machine import reproducible
 from advdim.units import threshold
 

@@ -34,7 +34,7 @@ from advdim.config import Config
 from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.data.layout import memory_format
 from advdim.networks.build import Shape, build, to_device
-from advdim.networks.perturbations import pgd_linf
+from advdim.networks.perturbations import ascend
 from advdim.networks.precision import CRAFTING, arithmetic, precision_used
 from advdim.stages.machine import reproducible
 from advdim.training.recording import Recorded, recordable_stream
@@ -170,7 +170,7 @@ def _time_one(
         settings_of_attack = {"steps": ATTACK_STEPS, "relative_step": RELATIVE_STEP}
         step = measuring(
             method, ours, inputs,
-            lambda: pgd_linf(ours, inputs, targets, EPSILON, **settings_of_attack),
+            lambda: ascend(ours, inputs, targets, EPSILON, **settings_of_attack),
         )  # fmt: skip
     else:
         step = own_step(variant, method, ours, inputs, targets, device)

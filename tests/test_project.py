@@ -16,7 +16,8 @@ from advdim.config.reference import reference
 ROOT = Path(__file__).parents[1]
 LOCK = dict(
     line.split("==")
-    for line in (ROOT / "envs/requirements.txt").read_text().splitlines()
+    for file in ("requirements.txt", "development.txt")
+    for line in (ROOT / "envs" / file).read_text().splitlines()
     if "==" in line and not line.startswith("#")
 )
 

@@ -9,8 +9,8 @@ from foolbox import attacks as foolbox_attacks
 from torch import Tensor, nn
 from torch.nn import functional
 
-from advdim.attacks.pgd import Norm, pgd
-from advdim.networks.perturbations import norms
+from advdim.attacks.pgd import pgd
+from advdim.networks.perturbations import Norm, norms
 
 Images = tuple[Tensor, Tensor]
 FOOLBOX = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 
 import pytest
 import torch
@@ -13,7 +12,7 @@ from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.config.training import Methods
 from advdim.networks.build import Shape, build
 from advdim.networks.low_precision import low_precision, low_precision_backward
-from advdim.networks.perturbations import loss_gradient, one_step
+from advdim.networks.perturbations import loss_gradient, steepest
 from advdim.training.regularisers import REGULARISERS, objective
 
 SIZE, BATCH, CLASSES, EPSILON = 16, 32, 4, 0.01
@@ -120,8 +119,8 @@ def first_order_effects(*crafting):
         loss_gradient(twin(network), copied + noise, targets)[1]
         for twin in (lambda same: same, *crafting)
     )
-    best = float((full * one_step(full, 1.0, math.inf)).sum())
-    return [float((full * one_step(g, 1.0, math.inf)).sum()) / best for g in rounded]
+    best = float((full * steepest(full, "linf")).sum())
+    return [float((full * steepest(g, "linf")).sum()) / best for g in rounded]
 
 
 def test_bfloat16_restores_the_ties_of_copied_pixels_unless_only_gradients_are_rounded():

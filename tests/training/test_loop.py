@@ -160,7 +160,7 @@ def test_the_best_weights_are_reloaded_at_a_halving(pixels):
 
     subject.state.remember_if_best = remember_zeros
     subject.train()
-    assert subject.state.optimiser.state
+    assert subject.state.descent.velocities
     assert not any(p.any() for p in subject.network.parameters())
 
 

@@ -12,7 +12,7 @@ from tests.training.test_equivalence import POOLED, SIZE, STRIDED, batch, differ
 
 from advdim.networks import precision
 from advdim.networks.low_precision import AnchoredConvolution, anchored
-from advdim.networks.perturbations import loss_gradient, one_step
+from advdim.networks.perturbations import loss_gradient, steepest
 from advdim.networks.precision import CRAFTING, arithmetic, precision_used
 
 
@@ -44,7 +44,7 @@ def test_anchored_passes_keep_nearly_equal_pixels_apart(architecture, noise):
     def effect(twin):
         """What a step by a twin's second gradient does at first order, over the best step's."""
         _, gradient = gradients(twin, *inputs)
-        return float((judge * one_step(gradient, 1.0, math.inf)).sum() / judge.abs().sum())
+        return float((judge * steepest(gradient, "linf")).sum() / judge.abs().sum())
 
     assert effect(anchored(network)) > effect(network) - 0.003
     if architecture is POOLED:

@@ -7,7 +7,7 @@ from torch import nn
 
 from advdim.catalogue.methods import first_order_factor
 from advdim.config.training import Methods
-from advdim.networks.perturbations import loss_gradient, norms, pgd_linf, uniform_start
+from advdim.networks.perturbations import ascend, loss_gradient, norms, uniform_start
 from advdim.streams import stream
 from advdim.training import regularisers
 from advdim.training.regularisers import REGULARISERS, objective
@@ -152,7 +152,7 @@ def test_zero_gradients_are_survived(network, batch):
 @pytest.mark.parametrize("random_start", [False, True])
 def test_pgd_stays_in_its_ball_and_raises_the_loss(network, batch, random_start):
     start = uniform_start(batch[0], 0.05, stream("start")) if random_start else None
-    delta = pgd_linf(network, *batch, 0.05, steps=7, relative_step=0.3, start=start)
+    delta = ascend(network, *batch, 0.05, steps=7, relative_step=0.3, start=start)
     assert delta.abs().max() <= 0.05 * (1 + 1e-12)
     inputs, targets = batch
     assert F.cross_entropy(network(inputs + delta), targets) > F.cross_entropy(
@@ -161,7 +161,7 @@ def test_pgd_stays_in_its_ball_and_raises_the_loss(network, batch, random_start)
 
 
 def test_one_step_from_the_centre_is_the_sign_of_the_gradient(network, batch):
-    delta = pgd_linf(network, *batch, 0.05, steps=1, relative_step=1.0)
+    delta = ascend(network, *batch, 0.05, steps=1, relative_step=1.0)
     _, gradient = loss_gradient(network, *batch)
     assert torch.equal(delta, 0.05 * gradient.sign())
 

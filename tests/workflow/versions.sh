@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD
-oldest=$(sed -n 's/.*"snakemake>=\(.*\)",/\1/p' pyproject.toml)
+oldest=$(sed -n 's/.*"snakemake[^>]*>=\(.*\)",/\1/p' pyproject.toml)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 for wanted in "snakemake==$oldest" snakemake; do

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from advdim.attacks.at_threshold import ThresholdAttack
 from advdim.attacks.base import Batch, Found, finite, settle, smaller_of
 from advdim.attacks.foolbox_suite import library_randomness
-from advdim.attacks.pgd import per_sample, project
+from advdim.attacks.pgd import per_sample
 from advdim.attacks.search import search_direction
 from advdim.data.layout import memory_format
-from advdim.networks.perturbations import norms
+from advdim.networks.perturbations import norms, project
 
 if TYPE_CHECKING:
     import torchattacks

@@ -10,10 +10,10 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from advdim.attacks.pgd import Box, Norm, per_sample, project
+from advdim.attacks.pgd import per_sample
 from advdim.data.layout import memory_format
 from advdim.networks.answers import NO_PREDICTION, answered
-from advdim.networks.perturbations import norms
+from advdim.networks.perturbations import Box, Norm, norms, project
 
 # a claim needs a logit gap above float32 noise, so that it holds in any batch, not only in its own
 CLAIM_GAP = 1e-5

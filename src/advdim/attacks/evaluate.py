@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from advdim.attacks.base import Attack, Batch, find_adversarials, replaced
-from advdim.attacks.pgd import Norm
 from advdim.measures.checks import beaten_by_black_box, network_flags, ordered
 from advdim.measures.flags import BLACK_BOX, NOT_FINITE, RANDOM
 from advdim.networks.answers import NO_PREDICTION, cross_entropy, predicted
-from advdim.networks.perturbations import loss_gradient, norms
+from advdim.networks.perturbations import Norm, loss_gradient, norms
 from advdim.units import Normalisation, threshold
 
 Rows = dict[str, np.ndarray]

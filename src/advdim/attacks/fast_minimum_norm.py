@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from advdim.attacks.base import CLAIM_GAP, Batch, MinimalAttack
-from advdim.attacks.pgd import Norm, project, steepest
 from advdim.networks.answers import answered
-from advdim.networks.perturbations import norms
+from advdim.networks.perturbations import Norm, norms, project, steepest
 
 # Steps and changes of the radius fall along a cosine from the first to the second.
 STEP = (1.0, 0.01)

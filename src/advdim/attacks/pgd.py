@@ -7,16 +7,14 @@ batch can hold many (sample, threshold) pairs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn import functional
 
-from advdim.networks.perturbations import loss_gradient, norms
+from advdim.networks.perturbations import Box, Norm, ascend, steepest
 
-Norm = Literal["linf", "l2"]
-Box: TypeAlias = tuple[Tensor, Tensor]
 RandomStart: TypeAlias = torch.Generator | Sequence[torch.Generator] | None
 
 
@@ -62,68 +60,26 @@ def pgd(
     if restarts > 1 and random_start is None:
         raise ValueError("without a random start all restarts are the same: give random_start")
     radius = per_sample(threshold, inputs)
-    best = _ascend(network, inputs, away_from, radius, steps, step_size, norm, random_start, box)
-    if restarts == 1:
-        return best
-    best_rank = _rank(network, best, away_from)
-    for _ in range(restarts - 1):
-        other = _ascend(
-            network, inputs, away_from, radius, steps, step_size, norm, random_start, box
-        )
-        other_rank = _rank(network, other, away_from)
-        better = _is_better(other_rank, best_rank)
-        best = torch.where(better.view(-1, 1, 1, 1), other, best)
-        best_rank = tuple(  # type: ignore[assignment]
-            torch.where(better, new, old) for new, old in zip(other_rank, best_rank, strict=True)
-        )
+    best: Tensor | None = None
+    for _ in range(restarts):
+        start = None
+        if random_start is not None:
+            start = radius * _uniform_ball(inputs, norm, random_start)
+            if box is not None:
+                start = torch.clamp(inputs + start, *box) - inputs
+        other = inputs + ascend(
+            network, inputs, away_from, radius,
+            steps=steps, relative_step=step_size, norm=norm, start=start, box=box,
+        )  # fmt: skip
+        best = other if best is None else _better_of(network, best, other, away_from)
+    assert best is not None
     return best
-
-
-def steepest(gradient: Tensor, norm: Norm) -> Tensor:
-    """Return the unit perturbation of the largest first-order increase (ICML 2019, Lemma 2)."""
-    if norm == "linf":
-        return gradient.sign()
-    # a vanished gradient stays zero instead of becoming 0 / 0
-    return gradient / norms(gradient, "l2").clamp_min(1e-30).view(-1, 1, 1, 1)
-
-
-def project(perturbation: Tensor, radius: Tensor, norm: Norm) -> Tensor:
-    """Return the nearest perturbations in the balls of the given radii (N, 1, 1, 1)."""
-    if norm == "linf":
-        return torch.minimum(torch.maximum(perturbation, -radius), radius)
-    length = norms(perturbation, "l2").clamp_min(1e-30).view(-1, 1, 1, 1)
-    return perturbation * (radius / length).clamp_max(1.0)
 
 
 def per_sample(threshold: float | Tensor, inputs: Tensor) -> Tensor:
     """Return a threshold per sample, shaped (N, 1, 1, 1) to broadcast over the inputs."""
     values = torch.as_tensor(threshold, dtype=inputs.dtype, device=inputs.device)
     return values.expand(len(inputs)).view(-1, 1, 1, 1)
-
-
-def _ascend(
-    network: nn.Module,
-    inputs: Tensor,
-    away_from: Tensor,
-    radius: Tensor,
-    steps: int,
-    step_size: float,
-    norm: Norm,
-    random_start: RandomStart,
-    box: Box | None,
-) -> Tensor:
-    start = 0.0 if random_start is None else radius * _uniform_ball(inputs, norm, random_start)
-    perturbed = _clip(inputs + start, box)
-    for _ in range(steps):
-        _, gradient = loss_gradient(network, perturbed, away_from)
-        direction = steepest(gradient, norm)
-        moved = perturbed + step_size * radius * direction
-        perturbed = _clip(inputs + project(moved - inputs, radius, norm), box)
-    return perturbed.detach()
-
-
-def _clip(inputs: Tensor, box: Box | None) -> Tensor:
-    return inputs if box is None else torch.clamp(inputs, box[0], box[1])
 
 
 def _uniform_ball(
@@ -146,12 +102,11 @@ def _draw(shape: torch.Size, norm: Norm, generator: torch.Generator) -> Tensor:
     return direction * radius.view(-1, 1, 1, 1)
 
 
-def _rank(network: nn.Module, perturbed: Tensor, away_from: Tensor) -> tuple[Tensor, Tensor]:
-    with torch.no_grad():
-        logits = network(perturbed)
-    changed = logits.argmax(dim=1) != away_from
-    return changed, functional.cross_entropy(logits, away_from, reduction="none")
-
-
-def _is_better(new: tuple[Tensor, Tensor], old: tuple[Tensor, Tensor]) -> Tensor:
-    return (new[0] & ~old[0]) | ((new[0] == old[0]) & (new[1] > old[1]))
+@torch.no_grad()
+def _better_of(network: nn.Module, old: Tensor, new: Tensor, away_from: Tensor) -> Tensor:
+    """Return per sample what changes the prediction; where both or neither do, the higher loss."""
+    logits = [network(perturbed) for perturbed in (old, new)]
+    changed = [answer.argmax(dim=1) != away_from for answer in logits]
+    losses = [F.cross_entropy(answer, away_from, reduction="none") for answer in logits]
+    better = torch.where(changed[0] == changed[1], losses[1] > losses[0], changed[1])
+    return torch.where(better.view(-1, 1, 1, 1), new, old)

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from advdim.attacks.base import Batch
-from advdim.attacks.pgd import Norm
-from advdim.networks.perturbations import norms
+from advdim.networks.perturbations import Norm, norms
 
 Perturb = Callable[[Batch, Tensor], Tensor]
 

@@ -9,7 +9,7 @@ from typing import Any
 from advdim import user_code
 from advdim.attacks.at_threshold import FunctionAttack
 from advdim.attacks.base import Attack
-from advdim.attacks.pgd import Norm
+from advdim.networks.perturbations import Norm
 
 
 def user_attack(name: str, norm: Norm, module: str, arguments: Mapping[str, Any]) -> Attack:

@@ -52,7 +52,7 @@ def _refuse_unknown(config: Config, cell: Cell) -> None:
 COMMAND = Command(
     "cell",
     "train one cell with a progress bar",
-    "advdim cell config.yaml --dataset digits --network strided5 --size 16 \\\n"
+    "advdim cell config.yaml --dataset digits --network strided4 --size 8 \\\n"
     "    --method pgd_linf --epsilon 0.1 --seed 0 --output one_cell",
     _run,
     _arguments,

@@ -8,12 +8,10 @@ import torch
 from torch import nn
 
 from advdim.measures.flags import NOT_FINITE, PROBABILITIES, RANDOM, SENTENCES, ZERO_GRADIENTS
-from advdim.networks.answers import answered, predicted
+from advdim.networks.answers import answered, are_probabilities, is_random, predicted
 from advdim.networks.perturbations import loss_gradient
 
-# Those of the reference's checks: of a sum of 1, of normalised logits, of images.
-PROBABILITY_TOLERANCE = 1e-5
-RANDOM_TOLERANCE = 1e-4
+# Of the images; the reference's check.
 BLACK_BOX_SHARE = 0.002
 REPEATS = 5
 
@@ -42,23 +40,6 @@ def network_flags(network: nn.Module, inputs: torch.Tensor, batch_size: int) -> 
     if are_probabilities(answers[0]):
         found.add(PROBABILITIES)
     return ordered(found)
-
-
-def is_random(answers: Sequence[torch.Tensor]) -> bool:
-    """Tell whether logits (N, K), asked for repeatedly, differ beyond rounding.
-
-    Of each image they are compared after division by their l2 norm.
-    """
-    unit = [a / (torch.linalg.vector_norm(a, dim=1, keepdim=True) + 1e-10) for a in answers]
-    differences = [torch.linalg.vector_norm(u - unit[0], dim=1) for u in unit[1:]]
-    # NaN, which is not finite already, exceeds nothing
-    return bool((torch.stack(differences) > RANDOM_TOLERANCE).any())
-
-
-def are_probabilities(logits: torch.Tensor) -> bool:
-    """Tell whether all answers (N, K) are probabilities: not negative, with a sum of 1."""
-    sums = (logits.sum(1) - 1).abs() < PROBABILITY_TOLERANCE
-    return bool(sums.all() and (logits > -PROBABILITY_TOLERANCE).all())
 
 
 def beaten_by_black_box(found_by: Sequence[str], black_box: str) -> bool:

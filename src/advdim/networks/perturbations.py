@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
+Norm = Literal["linf", "l2"]
+Box: TypeAlias = tuple[Tensor, Tensor]
 ORDERS: dict[float | str, float] = {"l1": 1, "l2": 2, "linf": math.inf}
 
 
-def per_sample_loss(network: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def per_sample_loss(network: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
     """Return the cross-entropy of each sample, shape (N,), in nats."""
     return F.cross_entropy(network(inputs), labels, reduction="none")
 
 
-def loss_gradient(
-    network: nn.Module, inputs: torch.Tensor, labels: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+def loss_gradient(network: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Return (logits, gradient): the gradient of each sample's own loss, shaped like ``inputs``.
 
     The losses are summed, not averaged, so each row is the gradient dL/dx of one sample (ICML
@@ -32,45 +33,60 @@ def loss_gradient(
     return logits.detach(), gradient
 
 
-def norms(values: torch.Tensor, order: float | str) -> torch.Tensor:
+def norms(values: Tensor, order: float | str) -> Tensor:
     """Return the l-``order`` norm of each sample, shape (N,); ``l2`` and ``linf`` are orders."""
     return torch.linalg.vector_norm(values.flatten(1), ord=ORDERS.get(order, order), dim=1)
 
 
-def one_step(gradient: torch.Tensor, epsilon: float, p: float) -> torch.Tensor:
-    """Return the perturbation that maximises ``gradient . delta`` in the l-p ball, p in {2, inf}.
+def steepest(gradient: Tensor, norm: Norm) -> Tensor:
+    """Return the unit perturbation of the largest first-order increase (ICML 2019, Lemma 2).
 
-    ``epsilon`` is the radius of the ball itself. Where the gradient is 0 so is the perturbation.
+    Where the gradient (N, C, H, W) is 0 so is the perturbation.
     """
-    if math.isinf(p):
-        return epsilon * gradient.sign()
-    length = norms(gradient, 2).clamp_min(torch.finfo(gradient.dtype).tiny)
-    return epsilon * gradient / length.view(-1, 1, 1, 1)
+    if norm == "linf":
+        return gradient.sign()
+    return gradient / _length(gradient)
 
 
-def uniform_start(inputs: torch.Tensor, epsilon: float, random: torch.Generator) -> torch.Tensor:
+def project(perturbation: Tensor, radius: float | Tensor, norm: Norm) -> Tensor:
+    """Return the nearest perturbations in balls of one radius or of one per sample (N, 1, 1, 1)."""
+    if norm == "linf":
+        return torch.clamp(perturbation, -radius, radius)  # type: ignore[arg-type]
+    return perturbation * torch.clamp(radius / _length(perturbation), max=1.0)
+
+
+def _length(values: Tensor) -> Tensor:
+    """Return the l2 norm per sample, (N, 1, 1, 1), never 0."""
+    return norms(values, "l2").clamp_min(torch.finfo(values.dtype).tiny).view(-1, 1, 1, 1)
+
+
+def uniform_start(inputs: Tensor, epsilon: float, random: torch.Generator) -> Tensor:
     """Draw a perturbation per sample uniformly from the l-inf ball (Madry et al. 2018)."""
     noise = torch.rand(inputs.shape, generator=random, device=random.device)
     return torch.empty_like(inputs).copy_((2 * noise - 1) * epsilon)
 
 
-def pgd_linf(
+def ascend(
     network: nn.Module,
-    inputs: torch.Tensor,
-    labels: torch.Tensor,
-    epsilon: float,
+    inputs: Tensor,
+    away_from: Tensor,
+    radius: float | Tensor,
     *,
     steps: int,
     relative_step: float,
-    start: torch.Tensor | None = None,
-    gradient: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """Return the l-inf perturbation after ``steps`` projected sign-gradient ascent steps.
+    norm: Norm = "linf",
+    start: Tensor | None = None,
+    gradient: Tensor | None = None,
+    box: Box | None = None,
+) -> Tensor:
+    """Return the perturbation after projected steps of steepest ascent (PGD, Madry et al. 2018).
 
-    ``relative_step`` is the step over ``epsilon``; ``start`` is the first perturbation, shaped like
-    ``inputs``; without it, the attack starts at the inputs. There is no clipping to the pixel box:
-    Definition 1 has none. ``gradient`` is the loss gradient at the inputs, where it is known: a
-    first step from there needs no other.
+    Ascends the cross-entropy with the classes ``away_from`` (N,) inside the ball of ``radius``, one
+    number or one per sample (N, 1, 1, 1), in normalised units. ``relative_step`` is the step over
+    the radius; ``start`` is the first perturbation, shaped like ``inputs``; without it, the ascent
+    starts at the inputs. ``gradient`` is the loss gradient at the inputs, where it is known: a
+    first step from there needs no other. ``box`` holds the lowest and highest inputs; without it
+    nothing is clipped, as in Definition 1.
     """
     if start is None:
         delta = torch.zeros_like(inputs)
@@ -78,7 +94,9 @@ def pgd_linf(
         delta, gradient = start, None
     for _ in range(steps):
         if gradient is None:
-            _, gradient = loss_gradient(network, inputs + delta, labels)
-        delta = delta.add(gradient.sign(), alpha=relative_step * epsilon).clamp_(-epsilon, epsilon)
+            _, gradient = loss_gradient(network, inputs + delta, away_from)
+        delta = project(delta + relative_step * radius * steepest(gradient, norm), radius, norm)
+        if box is not None:
+            delta = torch.clamp(inputs + delta, *box) - inputs
         gradient = None
     return delta

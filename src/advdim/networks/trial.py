@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from advdim.measures.checks import are_probabilities, is_random
+from advdim.networks.answers import are_probabilities, is_random
 from advdim.networks.shape import NetworkError, Shape, first_line
 
 IMAGES = 4

@@ -21,7 +21,8 @@ def reproducible(threads: int) -> None:
     fix_cublas()
     keep_freed_memory()
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # the same switch as use_deterministic_algorithms, which loads the compiler: seconds a process
+    torch.set_deterministic_debug_mode("warn")
     # nothing here reads memory that it has not written
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False

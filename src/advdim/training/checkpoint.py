@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from advdim.tensor_files import DamagedFileError, read_tensors, write_tensors
+from advdim.training.descent import Descent
 
 log = logging.getLogger(__name__)
 PROGRESS = (
@@ -33,7 +34,7 @@ class TrainingState:
     """
 
     network: nn.Module
-    optimiser: torch.optim.SGD
+    descent: Descent
     attack: torch.Generator
     objective_sum: torch.Tensor
     epoch: int = 0
@@ -61,9 +62,8 @@ def save_checkpoint(path: Path, state: TrainingState) -> None:
     tensors |= {f"best.{name}": value for name, value in state.best_weights.items()}
     parameters = dict(state.network.named_parameters())
     for name, parameter in parameters.items():
-        momentum = state.optimiser.state[parameter].get("momentum_buffer")
-        if momentum is not None:
-            tensors[f"momentum.{name}"] = momentum
+        if parameter in state.descent.velocities:
+            tensors[f"velocity.{name}"] = state.descent.velocities[parameter]
     tensors |= {"objective_sum": state.objective_sum, "attack": state.attack.get_state()}
     progress = {name: getattr(state, name) for name in PROGRESS}
     try:
@@ -89,10 +89,10 @@ def resume(path: Path, state: TrainingState) -> bool:
     device = next(iter(state.network.state_dict().values())).device
     state.best_weights = {name: t.to(device) for name, t in _part(tensors, "best").items()}
     parameters = dict(state.network.named_parameters())
-    for name, momentum in _part(tensors, "momentum").items():
-        # The buffer takes the parameter's memory layout, as it would have had without a stop.
-        buffer = torch.empty_like(parameters[name]).copy_(momentum)
-        state.optimiser.state[parameters[name]]["momentum_buffer"] = buffer
+    for name, velocity in _part(tensors, "velocity").items():
+        # It takes the parameter's memory layout, as it would have had without a stop.
+        kept = torch.empty_like(parameters[name], requires_grad=False).copy_(velocity)
+        state.descent.velocities[parameters[name]] = kept
     state.objective_sum.copy_(tensors["objective_sum"])
     state.attack.set_state(tensors["attack"])
     for name in PROGRESS:

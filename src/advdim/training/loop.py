@@ -1,4 +1,4 @@
-"""The training loop of one cell: optimiser, schedule, measurements and checkpoints."""
+"""The training loop of one cell: descent, schedule, measurements and checkpoints."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from advdim.networks.build import to_device
 from advdim.networks.precision import arithmetic, precision_used
 from advdim.streams import stream, stream_seed
 from advdim.training.checkpoint import TrainingState, resume, save_checkpoint
+from advdim.training.descent import Descent
 from advdim.training.recording import Recorded, recordable_stream
 from advdim.training.regularisers import Objective
 
@@ -88,20 +89,14 @@ class Trainer:
         self.attack_threshold = attack_threshold
         self.has_statistics = has_statistics
         self.recorded = recorded and self.device.type == "cuda"
-        optimiser = torch.optim.SGD(
-            network.parameters(),
-            lr=settings.learning_rate,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-        )
         self.state = TrainingState(
             self.network,
-            optimiser,
+            Descent(network.parameters(), settings.momentum, settings.weight_decay),
             attack=torch.Generator(self.device),
             objective_sum=torch.zeros((), dtype=torch.float64, device=self.device),
         )
         self.samples: dict[str, SampleMeasures] = {}
-        self._rate: float | None = None
+        self._rate = math.nan
         self._step: Callable[[torch.Tensor, torch.Tensor], None] = self._learn
         self._checkpoint: Path | None = None
         self._started = self._saved = time.monotonic()
@@ -177,8 +172,6 @@ class Trainer:
         if rate == self._rate:
             return
         self._rate = rate
-        for group in self.state.optimiser.param_groups:
-            group["lr"] = rate
         # a recording holds the rate as a number
         self._step = Recorded(self._learn, self.state.attack) if self.recorded else self._learn
 
@@ -186,11 +179,11 @@ class Trainer:
         """Make one step of SGD on the images of these rows, moved so."""
         state = self.state
         inputs, labels = self.batches["train"].augmented(rows, moves, self.augmentation)
-        state.optimiser.zero_grad(set_to_none=True)
+        state.descent.forget_gradients()
         with self.arithmetic.step():
             objective = self._objective(inputs, labels)
             objective.backward()
-        state.optimiser.step()
+        state.descent.step(self._rate)
         # stays on the device: reading it here would wait for the step to end
         state.objective_sum += objective.detach().double() * len(labels)
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -24,13 +23,14 @@ from advdim import user_code
 from advdim.catalogue.entries import Functions
 from advdim.catalogue.methods import METHODS
 from advdim.networks.perturbations import (
+    Norm,
+    ascend,
     loss_gradient,
     norms,
-    one_step,
     per_sample_loss,
+    steepest,
     uniform_start,
 )
-from advdim.networks.perturbations import pgd_linf as pgd_linf_perturbation
 from advdim.networks.tangents import can_linearize, linearize
 
 Objective = Callable[..., torch.Tensor]
@@ -71,7 +71,7 @@ def _gradient_penalty(
     losses = F.cross_entropy(logits, labels, reduction="none")
     (gradient,) = torch.autograd.grad(losses.sum(), inputs, retain_graph=True)
     # along its own steepest ascent a gradient is as long as its norm, to first order there, too
-    moved = push(one_step(gradient, 1.0, math.inf if order == 1 else 2))
+    moved = push(steepest(gradient, "linf" if order == 1 else "l2"))
     loss_moved = (logits.softmax(1) * moved).sum(1) - moved.gather(1, labels[:, None])[:, 0]
     return losses.mean() + strength * loss_moved.mean()
 
@@ -87,7 +87,7 @@ def aug_linf(
 ) -> torch.Tensor:
     """(L(x) + L(x + delta)) / 2 with the one-step l-inf attack (ICML 2019, Eq. 5; FGSM)."""
     mode = batch_norm_during_attack
-    return _augmented(network, crafting or network, inputs, labels, epsilon, math.inf, mode)
+    return _augmented(network, crafting or network, inputs, labels, epsilon, "linf", mode)
 
 
 def aug_l2(
@@ -102,7 +102,7 @@ def aug_l2(
     """(L(x) + L(x + delta)) / 2, the one-step l2 attack of size epsilon d^(1/2) (Eqs. 3 and 5)."""
     radius = epsilon * inputs[0].numel() ** 0.5
     mode = batch_norm_during_attack
-    return _augmented(network, crafting or network, inputs, labels, radius, 2, mode)
+    return _augmented(network, crafting or network, inputs, labels, radius, "l2", mode)
 
 
 def _augmented(
@@ -111,12 +111,12 @@ def _augmented(
     inputs: torch.Tensor,
     labels: torch.Tensor,
     radius: float,
-    p: float,
+    norm: Norm,
     batch_norm_during_attack: str,
 ) -> torch.Tensor:
     with batch_norm_mode(network, batch_norm_during_attack):
         _, gradient = loss_gradient(crafting, inputs, labels)
-    adversarial = inputs + one_step(gradient, radius, p)
+    adversarial = inputs + radius * steepest(gradient, norm)
     clean_loss = F.cross_entropy(network(inputs), labels)
     return (clean_loss + F.cross_entropy(network(adversarial), labels)) / 2
 
@@ -143,7 +143,7 @@ def pgd_linf(
     stream = random or torch.default_generator
     start = uniform_start(inputs, epsilon, stream) if random_start else None
     with batch_norm_mode(network, batch_norm_during_attack):
-        delta = pgd_linf_perturbation(
+        delta = ascend(
             crafting or network,
             inputs,
             labels,
