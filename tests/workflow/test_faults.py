@@ -32,13 +32,13 @@ PROFILE = ("--workflow-profile", str(ROOT / "profiles/default"))
 
 @pytest.fixture
 def failing(raw_config, tmp_path):
-    """A sweep of six cells, the last of which fails until a file ``mended`` is there."""
+    """A sweep of three cells, the last of which fails until a file ``mended`` is there."""
     (tmp_path / "faulty.py").write_text(FAULTY)
     raw_config["networks"]["fails"] = {"kind": "module", "module": "faulty:Fails"}
     raw_config["experiments"] = {
         "e": {
             "dataset": "digits", "network": "fails", "sizes": [8], "attacks": ["fgsm"],
-            "epsilons": [0, 0.01, 0.02, 0.03, 0.04, 1000], "figures": ["regularisation_methods"],
+            "epsilons": [0, 0.01, 1000], "figures": ["regularisation_methods"],
         }
     }  # fmt: skip
     del raw_config["initialisation"]
@@ -53,9 +53,9 @@ def test_a_failed_cell_is_named_and_everything_else_is_made(failing, tmp_path):
     assert "1 failed; everything else is made and names them" in done.stderr
     assert "RuntimeError: this network cannot be trained; see results/logs/train/" in done.stderr
     cells = read_table(tmp_path / "results/tables/cells.parquet")
-    assert list(cells["status"]) == ["done"] * 5 + ["failed"]
+    assert list(cells["status"]) == ["done"] * 2 + ["failed"]
     attacks = read_table(tmp_path / "results/tables/attacks.parquet")
-    assert attacks["epsilon"].nunique() == 5
+    assert attacks["epsilon"].nunique() == 2
     assert "failed" in (tmp_path / "results/report.html").read_text()
     assert (tmp_path / "results/figures/e/regularisation_methods.png").exists()
     failed = (tmp_path / "results/failed.txt").read_text()
@@ -74,7 +74,7 @@ def test_a_failed_cell_is_named_and_everything_else_is_made(failing, tmp_path):
     assert not (tmp_path / "results/failed.txt").exists()
     assert failing.counts("--config", "device=cpu") == {}
     # The others have been trained once.
-    assert sum(text.count("training dataset=") for text in failing.logs().values()) == 6
+    assert sum(text.count("training dataset=") for text in failing.logs().values()) == 3
 
 
 def test_a_cell_that_kills_its_process_twice_fails_alone(failing, tmp_path):
@@ -95,8 +95,8 @@ TRAINS_ONLY = (*PROFILE, "--until", "train")
 @pytest.fixture
 def long(once, raw_config, tmp_path):
     """A cell that trains for some seconds: where nothing disturbs it, and where it is to start."""
-    raw_config["training"] |= {"epochs": 150, "halve_every": 80}
-    raw_config["training"]["measurement"]["every"] = 100
+    raw_config["training"] |= {"epochs": 60, "halve_every": 40}
+    raw_config["training"]["measurement"]["every"] = 50
     raw_config["experiments"]["dimension"] |= {"sizes": [16], "epsilons": [0.01]}
     disturbed = Workflow(tmp_path, raw_config)
     disturbed.only("dimension")

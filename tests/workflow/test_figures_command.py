@@ -1,10 +1,5 @@
 """``advdim figures`` draws what is finished through the real Snakemake and trains nothing."""
 
-import os
-import shutil
-import subprocess
-import sys
-
 import pytest
 import yaml
 
@@ -19,25 +14,6 @@ def here(workflow, monkeypatch):
     workflow.command()
     monkeypatch.chdir(workflow.folder)
     return workflow
-
-
-def test_what_is_finished_is_drawn_again_and_nothing_trained(here):
-    trained = here.logs()
-    for made in ("tables", "figures"):
-        shutil.rmtree(here.results / made)
-    (here.results / "report.html").unlink()
-    # Not finished: one network and what is made from it.
-    lost = next(here.results.glob("cells/dataset=digits/network=strided4/**/run.json"))
-    lost.unlink()
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    command = [sys.executable, "-m", "advdim", "figures", "sweep.yaml", "--cores", "1"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Report in results/report.html, tables in results/tables." in done.stdout
-    assert (here.results / "report.html").exists()
-    assert len(list(here.results.glob("figures/*/*.png"))) == 6
-    assert here.logs() == trained
-    assert not lost.exists()
 
 
 def test_snakemakes_options_are_passed_on_and_its_status_comes_back(here):

@@ -19,6 +19,8 @@ from advdim.tables import read_table, write_frames
 from tests.workflow.conftest import ROOT, Workflow
 from tests.workflow.test_workflow import CELL
 
+# What is drawn once is drawn for all of these.
+pytestmark = pytest.mark.xdist_group("published")
 FINISHED = ("--config", "only_finished=true")
 PAGE = """# Page
 
@@ -72,6 +74,7 @@ def published(finished, tmp_path_factory):
     started = {**workflow.command(), "args": [*command, "--options=--profile none"]}
     done = subprocess.run(**started, capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Report in results/report.html, tables in results/tables." in done.stdout
     return workflow
 
 
@@ -94,6 +97,7 @@ def test_what_is_finished_is_drawn_without_images_networks_or_training(finished,
         again = read_table(published.results / f"tables/{name}.parquet")
         pd.testing.assert_frame_equal(again, left.reset_index(drop=True))
     assert published.counts(*FINISHED) == {}
+    assert published.logs() == finished.logs()
 
 
 def test_a_stage_of_which_nothing_is_finished_has_neither_tables_nor_figures(copy):
