@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from advdim.catalogue.figures import FIGURES
 from advdim.figures.style import save
 from advdim.stages.figure import of_experiments
+from advdim.sweep import experiment_cells
 
 KEY = "digest of the rows"
 
@@ -23,7 +24,7 @@ KEY = "digest of the rows"
 def picture(
     run: Published, folder: Path, figure: str, experiments: list[str], draw: bool
 ) -> Path | None:
-    """Return the PNG of a figure of some experiments together; None where they have no networks.
+    """Return the PNG of a figure of some experiments together; None where it would be empty.
 
     Unless the file there shows the same rows, it is drawn, or FillError is raised.
     """
@@ -34,7 +35,7 @@ def picture(
     path = folder / f"{figure}-{'-'.join(experiments)}.png"
     tables = {name: run.table(name) for name in FIGURES[figure].tables}
     shown = of_experiments(tables, run.config, experiments)
-    if any(table.empty for table in shown.values()):
+    if any(table.empty for table in shown.values()) or _waits(run, experiments):
         return None
     digest = digest_of(shown)
     if said(path) != digest:
@@ -46,6 +47,12 @@ def picture(
         plt.close(drawn)
         _sign(path, digest)
     return path
+
+
+def _waits(run: Published, experiments: list[str]) -> bool:
+    """Tell whether methods are planned and no network of theirs is there: panels would be empty."""
+    planned = {cell.method for name in experiments for cell in experiment_cells(run.config, name)}
+    return planned != {"none"} and set(run.cells(*experiments)["method"]) <= {"none"}
 
 
 def digest_of(tables: Mapping[str, pd.DataFrame]) -> str:

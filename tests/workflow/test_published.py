@@ -249,3 +249,18 @@ def test_a_block_needs_its_end(text):
 )  # fmt: skip
 def test_numbers_are_written_as_on_the_pages(value, expected):
     assert number(value) == expected
+
+
+def test_a_picture_of_methods_waits_for_one(copy):
+    """Until a network of some method is there, the panels of methods would be empty."""
+    cells = copy.results / "tables/cells.parquet"
+    rows = read_table(cells)
+    write_frames(
+        cells, "cells", [rows[(rows["network"] != "strided4") | (rows["method"] == "none")]]
+    )
+    page = copy.folder / "page.md"
+    block = (
+        "<!-- to fill: figure regularisation_methods regularisation -->\nNot yet.\n<!-- end -->\n"
+    )
+    page.write_text(block)
+    assert fill_pages(copy.folder, run_of(copy), [page], draw=True) == {page: block}
