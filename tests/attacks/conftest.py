@@ -71,7 +71,7 @@ def linear() -> nn.Module:
 def brief(attack: Attack) -> Attack:
     """The same attack with fewer steps, for tests."""
     if isinstance(attack, AutoAttack):
-        return replace(attack, queries=100)
+        return replace(attack, steps=20, queries=50)
     if attack.name == "boundary_l2":
         make = partial(foolbox_attacks.BoundaryAttack, steps=150, update_stats_every_k=1)
         return replace(attack, make=make)  # type: ignore[call-arg]

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 from advdim.bounds.folding import HOMOGENEOUS
 from advdim.bounds.layers import (
@@ -71,10 +72,9 @@ def _descend(
     ]
     outgoing = {one: log for (one, _), log in zip(pairs, logs, strict=True)}
     incoming = {two: log for (_, two), log in zip(pairs, logs, strict=True)}
-    descent = torch.optim.Adam(logs, lr=rate)
+    moments = [[torch.zeros_like(log) for log in logs] for _ in range(2)]
+    counts = [torch.zeros(()) for _ in logs]
     for step in range(steps):
-        for group in descent.param_groups:
-            group["lr"] = rate * (1 - step / steps)
         with torch.enable_grad():
             total = torch.zeros((), dtype=logs[0].dtype)
             for index in weighted:
@@ -85,10 +85,34 @@ def _descend(
                     repeats = matrix.shape[2] // len(incoming[index])
                     matrix = matrix / incoming[index].exp().repeat_interleave(repeats)
                 total = total + _smooth_log_norm(matrix)
-            descent.zero_grad()
-            total.backward()
-        descent.step()
+            gradients = list(torch.autograd.grad(total, logs))
+        _adam_step(logs, gradients, moments, counts, rate * (1 - step / steps))
     return [log.detach().double().exp() for log in logs]
+
+
+@torch.no_grad()
+def _adam_step(
+    logs: list[Tensor],
+    gradients: list[Tensor],
+    moments: Sequence[list[Tensor]],
+    counts: list[Tensor],
+    rate: float,
+) -> None:
+    """Do as torch.optim.Adam, which calls the same function but loads torch's compiler."""
+    adam(
+        logs,
+        gradients,
+        *moments,
+        max_exp_avg_sqs=[],
+        state_steps=counts,
+        amsgrad=False,
+        beta1=0.9,
+        beta2=0.999,
+        lr=rate,
+        weight_decay=0.0,
+        eps=1e-8,
+        maximize=False,
+    )
 
 
 def _matrices(layer: Layer) -> Tensor:

@@ -7,7 +7,7 @@ it, and dropout disappears. What is left is what the bounds have a theorem for.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,9 +46,7 @@ class Layer:
 
     def adjoint(self, gradients: Tensor) -> Tensor:
         """Map gradients (N, *output_shape) to (N, *input_shape); for affine layers only."""
-        with torch.enable_grad():
-            point = gradients.new_zeros(len(gradients), *self.input_shape, requires_grad=True)
-            return torch.autograd.grad(self.apply(point), point, gradients)[0]
+        return _transpose(self.apply, gradients, (len(gradients), *self.input_shape))
 
     @property
     def linear(self) -> bool:
@@ -314,6 +312,14 @@ def _sum_copies(padded: Tensor, copies: tuple[int, int, int, int], mode: str) ->
     """Add to every pixel what stands at its copies: the transpose of padding by ``mode``."""
     left, right, top, bottom = copies
     shape = (*padded.shape[:2], padded.shape[2] - top - bottom, padded.shape[3] - left - right)
+    return _transpose(lambda point: functional.pad(point, copies, mode=mode), padded, shape)
+
+
+def _transpose(
+    apply: Callable[[Tensor], Tensor], gradients: Tensor, shape: Sequence[int]
+) -> Tensor:
+    """Apply the transpose of an affine map of tensors of that shape."""
     with torch.enable_grad():
-        point = padded.new_zeros(shape, requires_grad=True)
-        return torch.autograd.grad(functional.pad(point, copies, mode=mode), point, padded)[0]
+        point = gradients.new_zeros(*shape, requires_grad=True)
+        # as grad_outputs, the gradients would make autograd load SymPy
+        return torch.autograd.grad((apply(point) * gradients).sum(), point)[0]

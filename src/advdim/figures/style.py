@@ -221,9 +221,9 @@ def note_missing(figure: Figure, cells: pd.DataFrame) -> None:
 def save(figure: Figure, path: str | Path, settings: FigureSettings) -> None:
     """Save a figure atomically in the format of the path's suffix; close it elsewhere."""
     suffix = Path(path).suffix[1:]
-    # No date in the file: the same table gives the same bytes.
+    # No date and no random names in the file: the same table gives the same bytes.
     metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[suffix]
-    with atomic(path) as temporary:
+    with atomic(path) as temporary, mpl.rc_context({"svg.hashsalt": "advdim"}):
         figure.savefig(
             temporary, format=suffix, dpi=settings.dpi, metadata=metadata, bbox_inches="tight"
         )
