@@ -50,7 +50,7 @@ plan: $(READY)
 	@$(BIN)/advdim plan $(CONFIG) --gpu $(GPU)
 
 test: $(DEVELOP)
-	$(BIN)/pytest -n auto --dist loadgroup
+	$(BIN)/pytest -n auto --dist worksteal
 
 test-slurm: $(DEVELOP)
 	@tests/slurm/cluster.sh start

@@ -32,13 +32,13 @@ PROFILE = ("--workflow-profile", str(ROOT / "profiles/default"))
 
 @pytest.fixture
 def failing(raw_config, tmp_path):
-    """A sweep of three cells, the last of which fails until a file ``mended`` is there."""
+    """A sweep of two cells, the last of which fails until a file ``mended`` is there."""
     (tmp_path / "faulty.py").write_text(FAULTY)
     raw_config["networks"]["fails"] = {"kind": "module", "module": "faulty:Fails"}
     raw_config["experiments"] = {
         "e": {
             "dataset": "digits", "network": "fails", "sizes": [8], "attacks": ["fgsm"],
-            "epsilons": [0, 0.01, 1000], "figures": ["regularisation_methods"],
+            "epsilons": [0, 1000], "figures": ["regularisation_methods"],
         }
     }  # fmt: skip
     del raw_config["initialisation"]
@@ -53,9 +53,9 @@ def test_a_failed_cell_is_named_and_everything_else_is_made(failing, tmp_path):
     assert "1 failed; everything else is made and names them" in done.stderr
     assert "RuntimeError: this network cannot be trained; see results/logs/train/" in done.stderr
     cells = read_table(tmp_path / "results/tables/cells.parquet")
-    assert list(cells["status"]) == ["done"] * 2 + ["failed"]
+    assert list(cells["status"]) == ["done", "failed"]
     attacks = read_table(tmp_path / "results/tables/attacks.parquet")
-    assert attacks["epsilon"].nunique() == 2
+    assert set(attacks["epsilon"]) == {0}
     assert "failed" in (tmp_path / "results/report.html").read_text()
     assert (tmp_path / "results/figures/e/regularisation_methods.png").exists()
     failed = (tmp_path / "results/failed.txt").read_text()
@@ -74,13 +74,12 @@ def test_a_failed_cell_is_named_and_everything_else_is_made(failing, tmp_path):
     assert not (tmp_path / "results/failed.txt").exists()
     assert failing.counts("--config", "device=cpu") == {}
     # The others have been trained once.
-    assert sum(text.count("training dataset=") for text in failing.logs().values()) == 3
+    assert sum(text.count("training dataset=") for text in failing.logs().values()) == 2
 
 
 def test_a_cell_that_kills_its_process_twice_fails_alone(failing, tmp_path):
     (tmp_path / "deadly").touch()
     failing.only("e")
-    failing.config["experiments"]["e"]["epsilons"] = [0, 1000]
     done = failing.run("--cores", "2", *PROFILE, check=False)
     assert "its process has ended 2 times (killed, or out of memory)" in done.stderr
     assert "1 failed" in done.stderr
@@ -231,11 +230,12 @@ def test_a_full_disk_ends_the_run_and_costs_nothing_that_was_made(raw_config, tm
     """The folder of results is a real file system that is too small for the networks."""
     disk = tmp_path / "results"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=120k", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(disk)]
     if os.geteuid() or shutil.which("mount") is None or subprocess.run(mount).returncode:
         pytest.skip("mounting a file system needs root")
     try:
         workflow = Workflow(tmp_path, raw_config)
+        workflow.only("dimension")
         rest = ("--until", "train", "--latency-wait", "1")
         done = workflow.run("--cores", "2", "--keep-going", "--retries", "0", *rest, check=False)
         assert done.returncode
@@ -252,6 +252,6 @@ def test_a_full_disk_ends_the_run_and_costs_nothing_that_was_made(raw_config, tm
         for path in done_before:
             assert path.read_bytes() == kept[path]
         records = [read_record(path)["status"] for path in disk.rglob("run.json")]
-        assert records == ["done"] * 7
+        assert records == ["done"] * 4
     finally:
         subprocess.run(["umount", str(disk)], check=True)

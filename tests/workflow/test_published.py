@@ -19,8 +19,6 @@ from advdim.tables import read_table, write_frames
 from tests.workflow.conftest import ROOT, Workflow
 from tests.workflow.test_workflow import CELL
 
-# What is drawn once is drawn for all of these.
-pytestmark = pytest.mark.xdist_group("published")
 FINISHED = ("--config", "only_finished=true")
 PAGE = """# Page
 
