@@ -239,3 +239,13 @@ def test_no_two_names_look_alike_in_a_figure():
         assert len(own_names) == 20
         assert not own_names & known
     style.plt.close("all")
+
+
+def test_an_argument_that_a_function_does_not_have_is_named(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "lossy.py").write_text(
+        "def loss(a, beta=1):\n    pass\ndef any(**more):\n    pass\n"
+    )
+    with pytest.raises(user_code.UserCodeError, match="has no argument 'bta'; did you mean 'beta'"):
+        user_code.check_function("lossy:loss", 1, (), {"bta": 1})
+    user_code.check_function("lossy:any", 0, (), {"bta": 1})

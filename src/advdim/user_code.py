@@ -14,6 +14,7 @@ import inspect
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,8 @@ def check_function(
     if not isinstance(found, ast.FunctionDef) or found.decorator_list:
         return
     signature = _signature(found.args)
+    if unknown := unknown_argument(signature, arguments):
+        raise UserCodeError(f"function {path!r} {unknown}")
     given = {name: None for name in optional if name in signature.parameters}
     try:
         signature.bind(*[None] * positional, **{**given, **arguments})
@@ -67,6 +70,21 @@ def check_function(
             f"function {path!r} does not accept {positional} positional and the configured "
             f"arguments: {error}"
         ) from error
+
+
+def unknown_argument(signature: inspect.Signature, arguments: Mapping[str, Any]) -> str | None:
+    """Return half a sentence on the first of the arguments that a signature does not have."""
+    kinds = inspect.Parameter
+    if any(parameter.kind == kinds.VAR_KEYWORD for parameter in signature.parameters.values()):
+        return None
+    named = {kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY}
+    known = [name for name, parameter in signature.parameters.items() if parameter.kind in named]
+    for name in arguments:
+        if name not in known:
+            close = get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}"
+            return f"has no argument {name!r}; {hint}"
+    return None
 
 
 def fingerprint(path: str) -> str:

@@ -35,7 +35,7 @@ MISTAKES = [
     ("experiments.dimension.figures", ["figure2"], "names 'figure2'", "input_dimension"),
     ("experiments.dimension.epsilons", [-0.1], "epsilons.0' is -0.1", "at least 0"),
     ("experiments.dimension.epsilons", ["small"], "is 'small'", "finite number"),
-    ("experiments.dimension.epsilons", [], "experiments.dimension", "no strengths"),
+    ("experiments.dimension.epsilons", [], "dimension.epsilons' is missing", "'pgd_linf'"),
     ("experiments.dimension.sizes", [12], "sizes' holds 12", "multiples of 8"),
     ("experiments.regularisation.sizes", [16], "holds 16", "2x2 map and head 'linear'"),
     ("networks.maxpool4.pool_after", [1, 2, 3, 4], "holds 8", "layer 4 would pad a 1x1 map"),
@@ -52,6 +52,7 @@ MISTAKES = [
         "own key 'units'",
     ),
     ("attacks.units", "pixel", "'attacks.units' is unknown", "own key 'units'"),
+    ("experiments.dimension.epsilon", [0.1], "is unknown", "did you mean 'epsilons'?"),
     ("attacks.epsilon", 0.1, "'attacks.epsilon' is unknown", "'threshold'"),
     ("units", "pixel", "'units' is 'pixel'", "'datasets.digits.normalisation'"),
     ("units", "pixels", "'units' is 'pixels'", "'normalised' or 'pixel'"),
@@ -120,6 +121,40 @@ def test_one_spelling_per_epsilon(spelled, canonical):
 @pytest.mark.usefixtures("images_of_presets")
 def test_every_preset_is_valid(preset):
     load(yaml.safe_load(preset.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ({"datasets": {"digits": {"sorce": "digits"}}}, "datasets.digits.sorce"),
+        ({"datasets": {"digits": {"source": "folder", "rot": "x"}}}, "datasets.digits.rot"),
+        ({"networks": {"maxpool4": {"knd": "module", "module": "a:B"}}}, "networks.maxpool4.knd"),
+    ],
+)
+def test_of_a_misspelt_key_only_that_is_said(raw_config, block, expected):
+    with pytest.raises(ConfigError) as caught:
+        load({**raw_config, **block})
+    (sentence,) = str(caught.value).splitlines()
+    assert sentence.startswith(f"Config key '{expected}' is unknown; did you mean '")
+
+
+def test_networks_as_they_come_need_no_strengths(raw_config):
+    raw_config["training"]["epochs"] = 0
+    experiment = raw_config["experiments"]["dimension"]
+    del experiment["epsilons"]
+    raw_config["experiments"] = {"dimension": experiment}
+    assert load(raw_config).experiments["dimension"].epsilons == ["0"]
+    raw_config["networks"]["maxpool4"]["training"] = {"epochs": 1}
+    with pytest.raises(ConfigError, match=r"dimension\.epsilons' is missing"):
+        load(raw_config)
+
+
+def test_where_relative_files_are_looked_for_is_said(raw_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    raw_config["datasets"]["digits"] = {"source": "parquet", "train": "a.parquet", "test": "b"}
+    with pytest.raises(ConfigError, match="relative paths start from") as caught:
+        load(raw_config)
+    assert str(tmp_path) in str(caught.value)
 
 
 def test_the_stored_schema_is_current():

@@ -72,7 +72,7 @@ def _descend(
     ]
     outgoing = {one: log for (one, _), log in zip(pairs, logs, strict=True)}
     incoming = {two: log for (_, two), log in zip(pairs, logs, strict=True)}
-    moments = [[torch.zeros_like(log) for log in logs] for _ in range(2)]
+    means, squares = ([torch.zeros_like(log) for log in logs] for _ in range(2))
     counts = [torch.zeros(()) for _ in logs]
     for step in range(steps):
         with torch.enable_grad():
@@ -86,7 +86,7 @@ def _descend(
                     matrix = matrix / incoming[index].exp().repeat_interleave(repeats)
                 total = total + _smooth_log_norm(matrix)
             gradients = list(torch.autograd.grad(total, logs))
-        _adam_step(logs, gradients, moments, counts, rate * (1 - step / steps))
+        _adam_step(logs, gradients, means, squares, counts, rate * (1 - step / steps))
     return [log.detach().double().exp() for log in logs]
 
 
@@ -94,7 +94,8 @@ def _descend(
 def _adam_step(
     logs: list[Tensor],
     gradients: list[Tensor],
-    moments: Sequence[list[Tensor]],
+    means: list[Tensor],
+    squares: list[Tensor],
     counts: list[Tensor],
     rate: float,
 ) -> None:
@@ -102,7 +103,8 @@ def _adam_step(
     adam(
         logs,
         gradients,
-        *moments,
+        means,
+        squares,
         max_exp_avg_sqs=[],
         state_steps=counts,
         amsgrad=False,

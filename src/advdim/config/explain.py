@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from pydantic import BaseModel, ValidationError
@@ -16,21 +16,58 @@ class ConfigError(ValueError):
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a half-sentence that names the nearest known word, or all of them."""
     known = sorted(known)
-    close = get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(known)}."
+    for close in close_words(word, known):
+        return f"did you mean {close!r}?"
+    return f"known are: {', '.join(known)}."
+
+
+def close_words(word: str, known: Iterable[str]) -> list[str]:
+    """Return the known word nearest to one, in a list; an empty one where none is near."""
+    return get_close_matches(word, sorted(known), n=1, cutoff=0.5)
 
 
 def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
-    """Return one sentence per mistake; ``prefix`` is put before each key."""
+    """Return one sentence per mistake; ``prefix`` is put before each key.
+
+    Of a misspelt key only that is said, and not that the key which it was meant to be is missing.
+    """
     mistakes = error.errors(include_url=False)
-    return "\n".join(_sentence(mistake, model, prefix) for mistake in mistakes)
+    misspelt = {key: word for mistake in mistakes for key, word in _misspelt(mistake, model)}
+    told = [mistake for mistake in mistakes if not _follows(mistake, model, misspelt)]
+    told.sort(key=lambda mistake: mistake["type"] != "extra_forbidden")
+    return "\n".join(_sentence(mistake, model, prefix) for mistake in told)
 
 
+def _misspelt(mistake: typing.Any, model: type[BaseModel]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the place of an unknown key, and the known one that it is nearest to."""
+    if mistake["type"] == "extra_forbidden":
+        location, siblings = _locate(mistake["loc"], model)
+        for word in close_words(location[-1], siblings):
+            yield tuple(location), word
+
+
+def _follows(
+    mistake: typing.Any, model: type[BaseModel], misspelt: Mapping[tuple[str, ...], str]
+) -> bool:
+    """Whether a mistake is there only because another key of the same block is misspelt."""
+    key = tuple(_locate(mistake["loc"], model)[0])
+    for other, word in misspelt.items():
+        if other[:-1] != key[:-1] or other == key:
+            continue
+        # without its kind, a block is taken for one of another kind
+        if word in TAGS or (mistake["type"] == "missing" and key[-1] == word):
+            return True
+    return False
+
+
+# The keys that say which of several kinds a block is.
+TAGS = ("source", "kind")
 # Keys that a reader of the papers may look for, and what there is instead.
 ELSEWHERE = {
     "epsilon_units": "the sweep's own key 'units' is that of all strengths and thresholds.",
     "units": "the sweep's own key 'units' is that of all strengths and thresholds.",
-    "epsilon": "a test attack has a 'threshold'; 'epsilons' are training strengths.",
+    "epsilon": "a test attack has a 'threshold'; 'epsilons' of an experiment are training "
+    "strengths.",
 }
 
 
@@ -41,8 +78,7 @@ def _sentence(mistake: typing.Any, model: type[BaseModel], prefix: str) -> str:
     if isinstance(context.get("error"), ConfigError):
         return str(context["error"])
     if kind == "extra_forbidden":
-        hint = ELSEWHERE.get(location[-1]) or nearest(location[-1], siblings)
-        return f"Config key {key!r} is unknown; {hint}"
+        return f"Config key {key!r} is unknown; {_instead(location[-1], siblings)}"
     if kind == "missing":
         return f"Config key {key!r} is missing."
     if kind == "literal_error":
@@ -50,12 +86,21 @@ def _sentence(mistake: typing.Any, model: type[BaseModel], prefix: str) -> str:
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
         field = "kind" if "kind" in str(context["discriminator"]) else "source"
         if kind == "union_tag_not_found":
+            for word in close_words(field, map(str, value or ())):
+                return f"Config key '{key}.{word}' is unknown; did you mean {field!r}?"
             return f"Config key '{key}.{field}' is missing."
         allowed = context["expected_tags"]
         return f"Config key '{key}.{field}' is {context['tag']!r}; allowed are {allowed}."
     reason = str(mistake["msg"]).removeprefix("Value error, ").rstrip(".")
     shown = "" if isinstance(value, dict | list) or value is None else f" is {value!r}"
     return f"Config key {key!r}{shown}: {reason[:1].lower()}{reason[1:]}."
+
+
+def _instead(word: str, siblings: set[str]) -> str:
+    plural = f"{word}s"
+    if word in ELSEWHERE and plural in siblings:
+        return f"did you mean {plural!r}?"
+    return ELSEWHERE.get(word) or nearest(word, siblings)
 
 
 def _locate(parts: Iterable[object], model: type[BaseModel]) -> tuple[list[str], set[str]]:

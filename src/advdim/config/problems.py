@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -48,6 +49,12 @@ def experiment_problems(config: Config, name: str, experiment: Experiment) -> li
     ]
     problems += _unknown_names(config, key, experiment)
     problems += [
+        f"Config key '{key}.epsilons' is missing: the strengths of method {method!r}, with 0 for "
+        "usual training."
+        for method in experiment.methods
+        if not experiment.epsilons_of(method)
+    ][:1]
+    problems += [
         f"Config key '{key}.figures' names {figure!r}, which shows attacks; give '{key}.attacks'."
         for figure in experiment.figures
         if figure in FIGURES and FIGURES[figure].of_attacks and not experiment.attacks
@@ -66,8 +73,7 @@ def experiment_problems(config: Config, name: str, experiment: Experiment) -> li
     for network in experiment.network:
         problems += _misfits(config, key, network, experiment.sizes)
         problems += _training_problems(config, f"networks.{network}", config.networks[network])
-    if not _training_problems(config, f"datasets.{dataset}", config.datasets[dataset]):
-        problems += _untrained(config, key, experiment)
+    problems += _untrained(config, key, experiment)
     problems += _dataset_problems(config, key, dataset, experiment.sizes)
     problems += _unit_problems(config, key, experiment)
     problems += _training_problems(config, f"datasets.{dataset}", config.datasets[dataset])
@@ -78,11 +84,9 @@ def _untrained(config: Config, key: str, experiment: Experiment) -> list[str]:
     """Return a sentence for strengths and seeds of networks that are not trained."""
     problems = []
     for name in experiment.network:
+        if not _comes_as_it_is(config, experiment.dataset, name):
+            continue
         network = config.networks[name]
-        if _training_problems(config, name, network):
-            continue
-        if config.training_of(experiment.dataset, name).epochs:
-            continue
         wanted = {e for method in experiment.methods for e in experiment.epsilons_of(method)}
         if trained := sorted(wanted - {"0"}, key=float):
             problems.append(
@@ -95,6 +99,25 @@ def _untrained(config: Config, key: str, experiment: Experiment) -> list[str]:
                 f"{name!r} is the same for all: its weights are not trained (epochs: 0)."
             )
     return problems
+
+
+def trains_nothing(config: Config, experiment: Experiment) -> bool:
+    """Whether all networks of an experiment are measured as they come."""
+    known = experiment.dataset in config.datasets and set(experiment.network) <= set(
+        config.networks
+    )
+    return known and all(
+        _comes_as_it_is(config, experiment.dataset, name) for name in experiment.network
+    )
+
+
+def _comes_as_it_is(config: Config, dataset: str, network: str) -> bool:
+    """Whether a network has no epochs; one whose settings are wrong is told elsewhere."""
+    wrong = [
+        *_training_problems(config, f"datasets.{dataset}", config.datasets[dataset]),
+        *_training_problems(config, f"networks.{network}", config.networks[network]),
+    ]
+    return not wrong and not config.training_of(dataset, network).epochs
 
 
 def _misfits(config: Config, key: str, network: str, sizes: list[int]) -> list[str]:
@@ -133,10 +156,24 @@ def missing_data(config: Config) -> list[str]:
     used = {experiment.dataset for experiment in config.experiments.values()}
     used |= {experiment.dataset for experiment in config.initialisation.values()}
     return [
-        f"Config key 'datasets.{name}': {missing}."
+        f"Config key 'datasets.{name}': {missing}{from_where(places)}."
         for name in sorted(used & config.datasets.keys())
         if (missing := config.datasets[name].missing())
+        for places in [[getattr(config.datasets[name], key, None) for key in PATHS]]
     ]
+
+
+PATHS = ("root", "lists", "train", "test")
+
+
+def from_where(places: Iterable[object]) -> str:
+    """Return, for a sentence on files, where relative paths start; nothing where none is."""
+    flat = [part for place in places for part in (place if isinstance(place, list) else [place])]
+    given = [Path(part).expanduser() for part in flat if isinstance(part, str | Path)]
+    # the first is what the others lie in
+    if given and not given[0].is_absolute():
+        return f" (relative paths start from {str(Path.cwd())!r})"
+    return ""
 
 
 def _training_problems(config: Config, owner: str, block: AnyDataset | AnyNetwork) -> list[str]:

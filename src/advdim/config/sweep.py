@@ -26,9 +26,11 @@ from advdim.config.network import AnyNetwork
 from advdim.config.numbers import Edge, Seeds
 from advdim.config.problems import (
     experiment_problems,
+    from_where,
     initialisation_problems,
     merge,
     missing_data,
+    trains_nothing,
 )
 from advdim.config.training import Method, Methods, Training
 from advdim.units import Normalisation, Units, to_normalised
@@ -51,7 +53,10 @@ class Experiment(Settings):
     methods: list[Method | str] = Field(
         ["pgd_linf"], min_length=1, description="training regularisers, each at every strength"
     )
-    epsilons: list[Epsilon] = Field([], description="strengths; 0 is the method 'none'")
+    epsilons: list[Epsilon] = Field(
+        [],
+        description="strengths; 0 is the method 'none'; [0] where networks have epochs: 0",
+    )
     epsilons_by_method: dict[Method | str, list[Epsilon]] = Field(
         {}, description="strengths of the methods that have a grid of their own"
     )
@@ -63,13 +68,6 @@ class Experiment(Settings):
     def epsilons_of(self, method: str) -> list[str]:
         """Return the strengths at which this experiment trains a method."""
         return self.epsilons_by_method.get(method, self.epsilons)
-
-    @model_validator(mode="after")
-    def _every_method_has_strengths(self) -> Experiment:
-        without = [method for method in self.methods if not self.epsilons_of(method)]
-        if without:
-            raise ValueError(f"method {without[0]!r} has no strengths; give epsilons")
-        return self
 
 
 class FigureSettings(Settings):
@@ -189,6 +187,14 @@ class Config(Settings):
         return _thresholds_in_pixels(values)
 
     @model_validator(mode="after")
+    def _networks_as_they_come_have_no_strength(self) -> Config:
+        for name, experiment in self.experiments.items():
+            given = experiment.epsilons or experiment.epsilons_by_method
+            if not given and trains_nothing(self, experiment):
+                self.experiments[name] = experiment.model_copy(update={"epsilons": ["0"]})
+        return self
+
+    @model_validator(mode="after")
     def _experiments_fit(self) -> Config:
         problems = [
             problem
@@ -203,7 +209,7 @@ class Config(Settings):
         if not self.only_finished:
             problems += missing_data(self)
         problems += [
-            f"Config key 'networks.{name}': {fault}."
+            f"Config key 'networks.{name}': {fault}{from_where(network.files())}."
             for name, network in self.networks.items()
             if (fault := network.fault())
         ]

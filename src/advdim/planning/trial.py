@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 
 from advdim.config import Config
 from advdim.config.existing import ModuleNetwork, TimmNetwork, TorchvisionNetwork
 from advdim.sweep import bounded_cells, experiments_by_cell
 from advdim.units import Normalisation
+from advdim.user_code import UserCodeError, imported, unknown_argument
 
 USUAL_CLASSES = 10
 
@@ -54,6 +56,8 @@ def _fault(
     from advdim.networks.trial import try_network
     from advdim.streams import stream
 
+    if unknown := _unknown_argument(settings):
+        return unknown
     data = config.datasets[dataset]
     classes = data.usual_classes()
     shape = Shape(data.usual_channels, size, classes or USUAL_CLASSES)
@@ -73,3 +77,15 @@ def _fault(
     except UnsupportedLayer as error:
         return f"'bounds: true' asks for lower bounds that there are none of. {error}"
     return None
+
+
+def _unknown_argument(settings: ModuleNetwork | TorchvisionNetwork | TimmNetwork) -> str | None:
+    """Return a sentence on an argument that a class of the user's does not take."""
+    if not isinstance(settings, ModuleNetwork):
+        return None
+    try:
+        signature = inspect.signature(imported(settings.module))
+    except (UserCodeError, ValueError, TypeError):
+        return None
+    unknown = unknown_argument(signature, settings.arguments)
+    return f"{settings.module!r} {unknown}" if unknown else None
