@@ -113,9 +113,10 @@ def test_without_data_a_claim_is_undecided(claim):
     assert (judgement.verdict, judgement.reason) == ("undecided", "no data")
 
 
-def test_an_undrawn_figure_leaves_its_claims_undecided():
+def test_a_claim_whose_figure_no_experiment_draws_is_not_asked():
     row = next(claim_rows(CLAIMS, worlds.tables(1, seeds=1), {"other": []}))
-    assert (row["verdict"], row["experiment"]) == ("undecided", "")
+    assert (row["verdict"], row["verdict_adjusted"]) == ("not asked", "not asked")
+    assert row["experiment"] == ""
     assert row["reason"] == "no experiment draws the figure"
 
 
@@ -177,10 +178,11 @@ def test_an_undetermined_statistic_decides_nothing():
 def test_the_adjusted_verdict_takes_all_claims_into_account():
     rows = [{"p_value": 0.04, "verdict": "holds"}, {"p_value": 0.2, "verdict": "undecided"},
             {"p_value": math.nan, "verdict": "undecided"}, {"p_value": 0.001, "verdict": "fails"},
-            {"p_value": math.nan, "verdict": "fails"}]  # fmt: skip
+            {"p_value": math.nan, "verdict": "fails"},
+            {"p_value": math.nan, "verdict": "not asked"}]  # fmt: skip
     # Benjamini and Hochberg: .04 * 3 / 2 = .06, .001 * 3 / 1 = .003.
     assert [row["verdict_adjusted"] for row in adjusted(rows)] == [
-        "undecided", "undecided", "undecided", "fails", "fails",
+        "undecided", "undecided", "undecided", "fails", "fails", "not asked",
     ]  # fmt: skip
     assert adjusted(rows[:1])[0]["verdict_adjusted"] == "holds"
 

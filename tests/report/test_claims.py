@@ -44,7 +44,8 @@ def lines_and_rows(world):
     """Yield, per judgement, its row of the table ``claims``, its line, and its row on the page."""
     root = page_of(world).root
     rows = {tr.get("id"): tr for tr in root.iter("tr") if tr.get("id")}
-    judged = claims_of(rows_of(world)).judged
+    claims = claims_of(rows_of(world))
+    judged = [*claims.judged, *claims.absent]
     lines = {line.find(".//a").get("href")[1:]: line for line in all_with_class(root, "line")}
     assert set(lines) == {claim.anchor for claim in judged} <= set(rows)
     for claim in judged:
@@ -63,7 +64,7 @@ def test_a_line_says_in_words_what_the_row_says(world):
     for row, line, on_page in lines_and_rows(world):
         verdict = text_of(with_class(line, "verdict"))
         assert verdict == text_of(with_class(on_page, "word")) == row["verdict"]
-        assert row["verdict"] in line.get("class").split()
+        assert row["verdict"].replace(" ", "-") in line.get("class").split()
         assert text_of(line.find(".//a")) == row["sentence"]
         assert row["sentence"] in text_of(on_page)
         values = with_class(line, "values")
@@ -174,9 +175,23 @@ def test_the_filter_needs_no_script_and_counts_what_it_shows(world):
     labels = {label.get("for"): text_of(label) for label in page.root.iter("label")}
     assert [radio["id"] for radio in radios if "checked" in radio] == ["show-all"]
     style = text_of(next(page.root.iter("style")))
-    for verdict in ("holds", "fails", "undecided"):
-        lines = [e for e in all_with_class(page.root, "line") if verdict in e.get("class")]
-        assert labels[f"show-{verdict}"] == f"{verdict} ({len(lines)})"
-        for hidden in (f".line:not(.{verdict})", f".part:not(:has(.line.{verdict}))"):
-            assert f"#picture:has(#show-{verdict}:checked) {hidden}" in style
+    for verdict in ("holds", "fails", "undecided", "not asked"):
+        name = verdict.replace(" ", "-")
+        lines = [e for e in all_with_class(page.root, "line") if name in e.get("class").split()]
+        assert len(lines) == (rows_of(world)["verdict"] == verdict).sum()
+        assert labels[f"show-{name}"] == f"{verdict} ({len(lines)})"
+        for hidden in (f".line:not(.{name})", f".part:not(:has(.line.{name}))"):
+            assert f"#picture:has(#show-{name}:checked) {hidden}" in style
     assert labels["show-all"] == f"any ({len(all_with_class(page.root, 'line'))})"
+
+
+def test_what_was_not_asked_is_the_picture_s_last_part_and_no_judgement():
+    claims, rows = claims_of(rows_of("mixed")), rows_of("mixed")
+    absent = rows[rows["experiment"] == ""]
+    assert 0 < len(absent) == claims.all_counts["not asked"]
+    assert set(absent["verdict"]) == {"not asked"}
+    last = all_with_class(page_of("mixed").root, "part")[-1]
+    assert text_of(last.find("h4")).startswith("Not asked")
+    assert {text_of(e) for e in all_with_class(last, "verdict")} == {"not asked"}
+    assert len(all_with_class(last, "line")) == len(absent)
+    assert sum(claims.counts.values()) == sum(claims.adjusted_counts.values()) == len(claims.judged)

@@ -52,10 +52,12 @@ def made(raw_config, tmp_path):
     return config, Page((tmp_path / "report.html").read_text()), tables
 
 
-def test_without_tables_every_claim_is_undecided(made):
+def test_without_tables_every_claim_is_undecided_or_not_asked(made):
     table = read_table(made[2] / "claims.parquet")
     assert set(table["claim"]) == {claim.name for claim in CLAIMS}
-    assert set(table["verdict"]) == {"undecided"}
+    drawn = table["experiment"] != ""
+    assert set(table["verdict"][drawn]) == {"undecided"}
+    assert set(table["verdict"][~drawn]) == {"not asked"}
     assert list(table.columns) == [column.name for column in TABLES["claims"]]
 
 
@@ -73,7 +75,7 @@ def test_claims_that_nothing_is_drawn_for_come_last_and_do_not_count(made):
     judged = rows[rows["experiment"] != ""]
     assert 0 < len(judged) < len(rows)
     assert f"{len(judged)} judgements: 0 holds, 0 fails, {len(judged)} undecided" in page.text
-    assert f"{len(rows) - len(judged)} more, at the end," in page.text
+    assert f"{len(rows) - len(judged)} more, at the end, were not asked:" in page.text
     sources = [
         page.text.rindex(sentence) for sentence in rows["sentence"][rows["experiment"] == ""]
     ]

@@ -27,6 +27,8 @@ from advdim.claims.networks import combined, epoch_spread, over_epochs, stratify
 Tables = Mapping[str, pd.DataFrame]
 Select = Callable[[Tables, str], pd.DataFrame]
 FEWEST_NETWORKS = 3
+# The verdict where no experiment draws the figure: the run was not asked about the claim.
+NOT_ASKED = "not asked"
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def claim_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of the table ``claims``: one per claim and experiment that draws its figure.
 
-    A claim whose figure no experiment draws has one row, undecided, so that nothing is left out.
+    A claim whose figure no experiment draws has one row, not asked, so that nothing is left out.
     """
     rows = [row for claim in claims for row in _rows_of(claim, tables, figures_by_experiment)]
     return iter(adjusted(rows))
@@ -178,7 +180,7 @@ def _rows_of(
         for single in _singly(claim, tables, experiment):
             yield _row(single, experiment, judge(single, tables, experiment))
     if not drawn:
-        yield _row(claim, "", Judgement("no experiment draws the figure"))
+        yield _row(claim, "", Judgement("no experiment draws the figure", NOT_ASKED))
 
 
 def _singly(claim: Claim, tables: Tables, experiment: str) -> list[Claim]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from advdim.claims.base import NOT_ASKED
 from advdim.report.scale import Scale, Stretch, scale_of
 from advdim.report.sections import by_part
 
 VERDICTS = ("holds", "fails", "undecided")
+PART_NOT_ASKED = "Not asked: this run does not draw their figures"
 RANGE_SOURCES = {"paper": "the paper's range", "ours": "our reading"}
 
 
@@ -52,6 +54,11 @@ class Judged:
     scale: Scale
 
     @property
+    def style(self) -> str:
+        """The verdict as the name of a style."""
+        return style_of(self.row["verdict"])
+
+    @property
     def band(self) -> Stretch:
         """The claimed range."""
         return self.scale.claimed(self.row["expected_low"], self.row["expected_high"])
@@ -86,7 +93,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Claims:
-    """All claims: those judged, by part of the papers, and those that no experiment draws."""
+    """All claims: those judged, by part of the papers, and those that the run was not asked about.
+
+    ``counts`` and ``adjusted_counts`` are of those judged.
+    """
 
     parts: Sequence[tuple[str, Sequence[Judged]]]
     judged: Sequence[Judged]
@@ -94,9 +104,19 @@ class Claims:
     counts: dict[str, int]
     adjusted_counts: dict[str, int]
 
+    @property
+    def all_counts(self) -> dict[str, int]:
+        """How many claims have each verdict, in the order of the filter."""
+        return {**self.counts, NOT_ASKED: len(self.absent)}
+
+    @property
+    def all_parts(self) -> list[tuple[str, Sequence[Judged]]]:
+        """The parts of the papers, and at the end the claims that the run was not asked about."""
+        return [*self.parts, *([(PART_NOT_ASKED, self.absent)] if self.absent else [])]
+
 
 def claims_of(rows: pd.DataFrame) -> Claims:
-    """Return the table ``claims`` as a person reads it; what no experiment draws is apart."""
+    """Return the table ``claims`` as a person reads it; what was not asked is apart."""
     judged, absent = rows[rows["experiment"] != ""], rows[rows["experiment"] == ""]
     repeated = set(judged["claim"][judged["claim"].duplicated()])
     read = {index: _read(row, row["claim"] in repeated) for index, row in judged.iterrows()}
@@ -107,6 +127,11 @@ def claims_of(rows: pd.DataFrame) -> Claims:
         counts=_counts(judged["verdict"]),
         adjusted_counts=_counts(judged["verdict_adjusted"]),
     )
+
+
+def style_of(verdict: str) -> str:
+    """Return a verdict as the name of a style, which holds no space."""
+    return verdict.replace(" ", "-")
 
 
 def interval_text(low: float, high: float) -> str:

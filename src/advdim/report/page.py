@@ -11,7 +11,7 @@ import yaml
 
 from advdim.config import Config
 from advdim.report.answer import KEY_FIGURE, growths
-from advdim.report.claims import claims_of
+from advdim.report.claims import claims_of, style_of
 from advdim.report.doubts import failures_of, flagged_of
 from advdim.report.figures import figures_of
 from advdim.report.kind import kind_of
@@ -94,7 +94,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        filter_.__name__: filter_ for filter_ in (percent, points, digits, probability, place)
+        filter_.__name__: filter_
+        for filter_ in (percent, points, digits, probability, place, style_of)
     }
     return environment
 

@@ -37,13 +37,15 @@ CLAIM_COLUMNS = (
         "two-sided p-value of the truth lying at the end of the range that the verdict depends on; "
         "below .05 where the claim is decided",
     ),
-    Column("verdict", TEXT, "", "holds, fails or undecided"),
+    Column(
+        "verdict", TEXT, "", "holds, fails or undecided; not asked: no experiment draws its figure"
+    ),
     Column(
         "verdict_adjusted",
         TEXT,
         "",
         "the verdict, or undecided where Benjamini and Hochberg's procedure over all claims of the "
-        "table, at .05, does not decide",
+        "table with a p-value, at .05, does not decide",
     ),
     Column("reason", TEXT, "", "why"),
 )
