@@ -6,9 +6,9 @@ from advdim.config import load
 from advdim.report.kind import kind_of
 
 
-def cells(*rows):
+def cells(*rows, epochs=3):
     names = ["method", "epsilon", "status", "experiments"]
-    return pd.DataFrame([*rows], columns=names)
+    return pd.DataFrame([*rows], columns=names).assign(epochs=epochs)
 
 
 def test_digits_are_a_demonstration_with_its_counts(raw_config):
@@ -46,6 +46,18 @@ def test_networks_are_counted_by_how_they_ended_and_were_trained(raw_config):
     assert dimension.trained == ["without a method", "pgd_linf 0.01, 0.02"]
     assert (dimension.sizes, dimension.seeds, dimension.networks) == ([8, 16], 1, ["maxpool4"])
     assert (fresh.statuses, fresh.trained, fresh.seeds) == ({}, ["not trained"], 2)
+
+
+def test_networks_that_were_measured_as_they_came_are_not_trained(raw_config):
+    row = ("none", 0.0, "done", ["dimension"])
+    existing, usual = cells(row, epochs=0), cells(row)
+    for table, said in (
+        (existing, ["not trained"]),
+        (pd.concat([existing, usual]), ["without a method", "not trained"]),
+        (cells(row, epochs=None), ["without a method"]),
+    ):
+        parts = {part.name: part for part in kind_of(load(raw_config), table).parts}
+        assert parts["dimension"].trained == said
 
 
 def test_images_that_are_gone_are_unknown(raw_config, tmp_path):

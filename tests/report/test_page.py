@@ -260,6 +260,21 @@ def test_numbers_with_a_flag_are_named_below_and_at_the_answer(trained):
     assert "No network carries a flag" in trained(3).text
 
 
+def test_the_page_counts_what_was_trained_and_what_was_only_measured(raw_config, tmp_path):
+    raw_config["results"] = str(tmp_path)
+
+    def said(*epochs):
+        rows = [{**cell_row(seed), "epochs": count} for seed, count in enumerate(epochs)]
+        write_table(tmp_path / "cells.parquet", "cells", rows)
+        page = page_of(raw_config, {"cells": read_table(tmp_path / "cells.parquet")})
+        return text_of(next(page.root.iter("header")).find("p"))
+
+    start = "4 trained networks and 1 network measured without training, 1 figure, 0 judgements of"
+    assert said(3, 3, 0, 3, None).startswith(start)
+    assert said(0, 0).startswith("2 networks measured without training, 1 figure")
+    assert said(3).startswith("1 trained network, 1 figure")
+
+
 def test_a_run_without_the_key_figure_says_that_it_does_not_answer(raw_config, tmp_path):
     raw_config["results"] = str(tmp_path)
     page = page_of(raw_config, {}, figures=("training_curves",))

@@ -15,6 +15,7 @@ from advdim.config.data import (
     TorchvisionDataset,
 )
 from advdim.config.initialisation import InitialisationExperiment
+from advdim.report.networks import untrained
 
 SHIPPED = {
     DigitsDataset: "the handwritten digits of 8 x 8 pixels that ship with scikit-learn",
@@ -110,5 +111,12 @@ def _trainings(cells: pd.DataFrame) -> list[str]:
     found = []
     for method, of_method in cells.groupby("method", sort=False):
         strengths = ", ".join(f"{strength:g}" for strength in sorted(of_method["epsilon"].unique()))
-        found.append("without a method" if method == "none" else f"{method} {strengths}")
+        found += _untaught(of_method) if method == "none" else [f"{method} {strengths}"]
     return found
+
+
+def _untaught(cells: pd.DataFrame) -> list[str]:
+    """Return how networks without a method came to be: by usual training, or without any."""
+    as_they_come = untrained(cells)
+    said = [] if as_they_come.all() else ["without a method"]
+    return [*said, *(["not trained"] if as_they_come.any() else [])]

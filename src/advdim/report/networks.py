@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from advdim.sweep import IDENTITY
+from advdim.words import counted
 
 SHOWN = (
     *IDENTITY, "status", "flags", "accuracy_median", "vulnerability_median",
@@ -20,10 +21,11 @@ SHOWN = (
 
 @dataclass(frozen=True)
 class Networks:
-    """The table of networks in words."""
+    """The table of networks in words, and how many there are of either kind."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    count: str
 
 
 def networks_of(cells: pd.DataFrame) -> Networks:
@@ -32,6 +34,7 @@ def networks_of(cells: pd.DataFrame) -> Networks:
     return Networks(
         columns=[name.removesuffix("_median") for name in columns],
         rows=[[_value(row[name]) for name in columns] for _, row in cells.iterrows()],
+        count=_count(cells),
     )
 
 
@@ -44,8 +47,21 @@ def provenance_of(cells: pd.DataFrame) -> dict[str, str]:
         facts[name] = _counted(cells[column])
     for versions, count in Counter(cells["versions"]).items():
         found = ", ".join(f"{k} {v}" for k, v in json.loads(versions).items())
-        facts[f"Versions ({count} networks)"] = found
+        facts[f"Versions ({counted(count, 'network')})"] = found
     return facts
+
+
+def untrained(cells: pd.DataFrame) -> pd.Series:
+    """Tell of each row whether its network was measured as it came; null epochs are of others."""
+    return cells["epochs"].eq(0).fillna(False).astype(bool)
+
+
+def _count(cells: pd.DataFrame) -> str:
+    measured = int(untrained(cells).sum())
+    trained = len(cells) - measured
+    parts = [counted(trained, "trained network")] if trained or not measured else []
+    parts += [counted(measured, "network") + " measured without training"] if measured else []
+    return " and ".join(parts)
 
 
 def _value(value: object) -> str:

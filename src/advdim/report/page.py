@@ -16,6 +16,7 @@ from advdim.report.doubts import failures_of, flagged_of
 from advdim.report.figures import figures_of
 from advdim.report.kind import kind_of
 from advdim.report.networks import networks_of, provenance_of
+from advdim.words import counted
 
 # The tables that the page is filled from.
 READ = ("cells", "epochs", "attack_summaries", "claims")
@@ -95,7 +96,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         filter_.__name__: filter_
-        for filter_ in (percent, points, digits, probability, place, style_of)
+        for filter_ in (percent, points, digits, probability, place, style_of, counted)
     }
     return environment
 
