@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,7 +80,7 @@ def _cells(run: Published, records: dict[Result, Record | None]) -> Iterator[str
         yield f"The table 'cells' has {len(rows)} networks, of which {len(records)} are here."
 
 
-def _same(recorded: object, tabled: object) -> bool:
+def _same(recorded: Any, tabled: Any) -> bool:
     """Tell whether two values are equal, or both missing (null in a record, NaN in a table)."""
     return recorded == tabled or bool(pd.isna(recorded) and pd.isna(tabled))
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 from docs.fill.blocks import FillError
-from docs.fill.published import Published, interval, markdown, number, spread
+from docs.fill.published import Published, interval, lines_of, markdown, number, spread
 
 from advdim.claims.base import FEWEST_NETWORKS
 from advdim.claims.intervals import interval as students
@@ -40,7 +40,7 @@ def claims(run: Published, *figures: str) -> str | None:
                 f"{row.networks} per setting, {row.count} in all" if row.count else "-",
                 _verdict(row),
             ]
-            for row in rows.itertuples()
+            for row in lines_of(rows)
         ],
     )
 
@@ -57,7 +57,7 @@ def sentences(run: Published, *names: str) -> str | None:
             f"- {row.sentence} The {row.statistic}: "
             f"**{interval(row.estimate, row.ci_low, row.ci_high)}** "
             f"by {row.count} networks; {row.expected} is expected. Verdict: {_verdict(row)}."
-            for row in rows.itertuples()
+            for row in lines_of(rows)
         ]
     return "\n".join(lines) or None
 
@@ -159,7 +159,7 @@ def attacks(run: Published, *experiments: str) -> str | None:
     efforts = rows.loc[rows["effort"] != "", ["attack", "effort"]].drop_duplicates()
     thresholds = ", ".join(number(value) for value in sorted(rows["threshold"].unique()))
     said = [f"The l-inf threshold is {thresholds}, on {rows['samples'].max()} images."]
-    said += [f"`{row.attack}` has {row.effort}." for row in efforts.itertuples()]
+    said += [f"`{row.attack}` has {row.effort}." for row in lines_of(efforts)]
     return f"{table}\n\n{' '.join(said)}"
 
 

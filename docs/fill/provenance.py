@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 from docs.fill.parts import SETTING
-from docs.fill.published import Published, markdown, number, spread
+from docs.fill.published import Published, lines_of, markdown, number, spread
 
 from advdim.sweep import IDENTITY, Cell, attacked_cells, bounded_cells, experiments_by_cell
+from advdim.words import counted
 
 
 def all_networks(run: Published) -> str | None:
@@ -56,7 +57,7 @@ def made_of(run: Published) -> str | None:
         f"Commit of the code: {_counted(cells['commit'])}; digests of what the networks are "
         f"trained by: {_counted(cells['code_hash'])}.",
         *(
-            f"Versions ({count} networks): {_versions(versions)}."
+            f"Versions ({counted(count, 'network')}): {_versions(str(versions))}."
             for versions, count in cells["versions"].value_counts().items()
         ),
         f"Flags: {_flags(cells)}.",
@@ -80,7 +81,7 @@ def missing(run: Published) -> str | None:
     failed = run.table("cells").query("status != 'done'")
     lines += [
         f"{row.status.capitalize()}: {_cell(Cell.from_mapping(row._asdict()))}, seed {row.seed}."
-        for row in failed.itertuples()
+        for row in lines_of(failed)
     ]
     return "\n".join(f"- {line}" for line in lines) or "Nothing is missing."
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -42,6 +43,11 @@ class Published:
         wanted = set(experiments or self.config.experiments)
         used = cells["experiments"].map(lambda names: not wanted.isdisjoint(names)).astype(bool)
         return cells[used & (cells["status"] == "done")]
+
+
+def lines_of(table: pd.DataFrame) -> Iterator[Any]:
+    """Yield each row, whose columns are attributes of the types that the table declares."""
+    yield from table.itertuples()
 
 
 def number(value: float) -> str:
