@@ -249,3 +249,19 @@ def test_an_argument_that_a_function_does_not_have_is_named(tmp_path, monkeypatc
     with pytest.raises(user_code.UserCodeError, match="has no argument 'bta'; did you mean 'beta'"):
         user_code.check_function("lossy:loss", 1, (), {"bta": 1})
     user_code.check_function("lossy:any", 0, (), {"bta": 1})
+
+
+def test_a_file_below_the_working_directory_is_named_from_there(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/unfinished.py").write_text("def loss(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        user_code.UserCodeError, match=r"^'mine/unfinished\.py' is not valid Python"
+    ):
+        user_code.check("mine.unfinished:loss")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(user_code.UserCodeError) as caught:
+        user_code.check("mine.unfinished:loss")
+    assert str(caught.value).startswith(f"'{tmp_path}/mine/unfinished.py' is not valid Python")

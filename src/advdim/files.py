@@ -58,6 +58,12 @@ def _is_full(error: Exception) -> bool:
     return getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
 
 
+def from_here(path: Path) -> str:
+    """Return a path as messages give it: from the working directory where it lies below that."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 def file_hash(path: str | Path) -> str:
     """Return a short hash of a file's content."""
     with open(path, "rb") as file:

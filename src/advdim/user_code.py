@@ -19,6 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from advdim.files import from_here
+
 PATTERN = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 
 
@@ -146,7 +148,7 @@ def _parsed(file: Path) -> ast.Module:
     try:
         return ast.parse(file.read_bytes())
     except (SyntaxError, ValueError) as error:
-        raise UserCodeError(f"{str(file)!r} is not valid Python: {error}") from error
+        raise UserCodeError(f"{from_here(file)!r} is not valid Python: {error}") from error
 
 
 def _signature(arguments: ast.arguments) -> inspect.Signature:
