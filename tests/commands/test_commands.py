@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from advdim.__main__ import COMMANDS, main, parser
 
@@ -82,6 +83,15 @@ def test_a_mistake_in_the_file_is_one_sentence(name, tmp_path, monkeypatch, caps
         printed = capsys.readouterr()
         assert printed.err == f"advdim: {said}\n"
         assert printed.out == ""
+
+
+def test_check_counts_networks_and_attacks(tmp_path, monkeypatch, capsys, raw_config):
+    monkeypatch.chdir(tmp_path)
+    for seeds, said in ((1, "7 networks and 4 attacks"), (2, "11 networks and 8 attacks")):
+        raw_config["experiments"]["dimension"]["seeds"] = seeds
+        Path("sweep.yaml").write_text(yaml.safe_dump(raw_config))
+        assert main(["check", "sweep.yaml"]) == 0
+        assert capsys.readouterr().out == f"sweep.yaml is valid: {said}.\n"
 
 
 def test_a_reader_who_has_seen_enough_is_no_error():

@@ -164,7 +164,7 @@ def test_the_existing_network_of_the_examples_is_measured_attacked_and_bounded(t
         [sys.executable, "-m", "advdim", "check", "sweep.yaml"],
         **{k: v for k, v in workflow.command().items() if k != "args"}, capture_output=True,
     )  # fmt: skip
-    assert checked.stdout == "sweep.yaml is valid: 2 cells.\n"
+    assert checked.stdout == "sweep.yaml is valid: 2 networks and 2 attacks.\n"
     workflow.run("--cores", "2", "tables")
     cells = pd.read_parquet(tmp_path / "results/tables/cells.parquet").set_index("size")
     assert (cells["epochs"] == 0).all()

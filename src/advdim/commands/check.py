@@ -6,22 +6,24 @@ import argparse
 
 from advdim.commands.base import Command, add_config, read_config
 from advdim.config import ConfigError
-from advdim.sweep import experiments_by_cell
+from advdim.sweep import attacked_cells, experiments_by_cell
+from advdim.words import counted
 
 
 def _run(options: argparse.Namespace) -> None:
     from advdim.planning.trial import network_problems
 
     config = read_config(options.config)
-    cells = experiments_by_cell(config)
     if problems := network_problems(config):
         raise ConfigError("\n".join(problems))
-    print(f"{options.config} is valid: {len(cells)} cells.")
+    networks = counted(len(experiments_by_cell(config)), "network")
+    attacks = counted(len(attacked_cells(config)), "attack")
+    print(f"{options.config} is valid: {networks} and {attacks}.")
 
 
 COMMAND = Command(
     "check",
-    "check a configuration, try its own networks, count its cells",
+    "check a configuration, try its own networks, count its networks and attacks",
     "advdim check config.yaml",
     _run,
     add_config,
