@@ -1,6 +1,6 @@
 from advdim.config import load
 from advdim.files import write_json
-from advdim.planning import plan
+from advdim.planning import plan, starts
 from advdim.planning.costs import WRONG_SHARE
 from advdim.planning.plan import StepTimes, make_plan
 from advdim.results import all_results, code_hash, config_hash, inputs_of
@@ -35,8 +35,38 @@ def test_a_plan_counts_and_names_stale_cells(raw_config, tmp_path):
     assert "7 cells: 2 done, 5 to train." in text
     assert "Done so far on a processor: 2 cells, 3 minutes." in text
     assert text.endswith(
-        f"1 cells were trained by older code and are kept:\n  {trained[1].cell.directory}"
+        f"1 cell was trained by older code and is kept:\n  {trained[1].cell.directory}"
     )
+    assert "  maxpool4 at 16 pixels: 2 cells, " in text
+    assert "of one worker with 1 thread on " in text
+
+
+def test_a_plan_adds_the_starts_of_its_jobs_a_few_at_once(raw_config, tmp_path, monkeypatch):
+    raw_config["results"] = str(tmp_path)
+    config = load(raw_config)
+    for stage in starts.SECONDS_TO_START:
+        monkeypatch.setitem(starts.SECONDS_TO_START, stage, 1000.0)
+    monkeypatch.setattr(starts, "processors", lambda: 4)
+    jobs = starts.jobs_of(config, all_results(config)).total()
+    lines = make_plan(config).splitlines()
+    hours = 1000 * jobs / 3600
+    (line,) = [line for line in lines if line.startswith("  starting ")]
+    assert line == (
+        f"  starting {jobs} jobs, each a process of its own: {hours:.1f} hours of one worker"
+    )
+    (line,) = [line for line in lines if line.endswith("compute comes on top.")]
+    assert line.startswith(f"About {hours / 4:.1f} hours from start to end here, 4 at once on ")
+
+
+def test_one_of_a_kind_is_singular(raw_config, tmp_path):
+    raw_config["results"] = str(tmp_path)
+    dimension = raw_config["experiments"]["dimension"]
+    dimension |= {"sizes": [8], "epsilons": [0], "bounds": False, "figures": []}
+    raw_config |= {"experiments": {"dimension": dimension}, "initialisation": {}}
+    text = make_plan(load(raw_config))
+    assert text.startswith("1 cell: 0 done, 1 to train.\n1 attack on a cell: 0 done, 1 to run.\n")
+    assert "  maxpool4 at 8 pixels: 1 cell, " in text
+    assert "on top" not in text
 
 
 def test_changed_settings_are_to_be_trained_again(raw_config, tmp_path):

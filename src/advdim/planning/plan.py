@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from advdim.planning.costs import (
     training_seconds,
 )
 from advdim.planning.durations import in_words
+from advdim.planning.starts import jobs_at_once, jobs_of, processors, starting_seconds
 from advdim.results import (
     Record,
     Result,
@@ -43,9 +44,12 @@ from advdim.streams import stream
 from advdim.sweep import Cell, experiments_by_cell
 from advdim.training.regularisers import objective
 from advdim.units import Normalisation
+from advdim.words import counted
 
 # Images that are timed together hold about this many pixels: seconds on any processor.
 TIMED_PIXELS = 32 * 32 * 32
+# Stages of which only the starts are estimated.
+UNCOUNTED = {"bounds": "lower bounds", "initialisation": "networks at initialisation"}
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,10 @@ def make_plan(config: Config, gpu: str = "a100") -> str:
     cells = list(experiments_by_cell(config))
     done, older = _recorded(config)
     waiting_cells = [cell for cell in cells if cell not in done]
-    attacks = [result for result in all_results(config) if result.stage == "attack"]
-    waiting_attacks = [
-        attack
-        for attack in attacks
-        if attack.cell not in done or _current_record(config, attack) is None
-    ]
+    results = list(all_results(config))
+    attacks = [result for result in results if result.stage == "attack"]
+    waiting = [result for result in results if _waits(config, result, done)]
+    waiting_attacks = [result for result in waiting if result.stage == "attack"]
     threads = torch.get_num_threads()
     # As in the jobs, which it makes faster by half at larger sizes.
     keep_freed_memory()
@@ -84,27 +86,68 @@ def make_plan(config: Config, gpu: str = "a100") -> str:
         torch.set_num_threads(threads)
     seconds = {cell: _seconds(config, cell, times[_kind(cell)]) for cell in waiting_cells}
     attacking = sum(_attack_seconds(config, attack, times) for attack in waiting_attacks)
-    longest = in_words(max(seconds.values(), default=0.0))
+    work, longest = sum(seconds.values()) + attacking, max(seconds.values(), default=0.0)
     lines = [
-        f"{len(cells)} cells: {len(done)} done, {len(waiting_cells)} to train.",
+        f"{counted(len(cells), 'cell')}: {len(done)} done, {len(waiting_cells)} to train.",
         *_attack_count(len(attacks), len(waiting_attacks)),
-        f"{in_words(sum(seconds.values()) + attacking)} of one worker with {config.threads} "
-        f"thread(s) on {hardware('cpu')}, measured now; the longest cell takes {longest}.",
+        f"{in_words(work)} of one worker with {counted(config.threads, 'thread')} on "
+        f"{hardware('cpu')}, measured now; the longest cell takes {in_words(longest)}.",
         *_by_size(seconds),
         *([f"  attacks: {in_words(attacking)}, from their passes"] if waiting_attacks else []),
+        *_with_starts(config, waiting, work, longest),
         _on_gpu(config, gpu, waiting_cells, waiting_attacks),
         f"{_disk(config, cells) / 1e6:,.0f} MB of pixels and networks on disk in the end.",
         *_other_devices(done),
     ]
-    if older:
-        lines.append(f"{len(older)} cells were trained by older code and are kept:")
-        lines += [f"  {cell.directory}" for cell in older]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_of_older_code(older)])
+
+
+def _of_older_code(cells: list[Cell]) -> Iterator[str]:
+    if cells:
+        was, is_ = ("was", "is") if len(cells) == 1 else ("were", "are")
+        yield f"{counted(len(cells), 'cell')} {was} trained by older code and {is_} kept:"
+        yield from (f"  {cell.directory}" for cell in cells)
 
 
 def _attack_count(attacks: int, to_run: int) -> Iterator[str]:
     if attacks:
-        yield f"{attacks} attacks on cells: {attacks - to_run} done, {to_run} to run."
+        on = "a cell" if attacks == 1 else "cells"
+        yield f"{counted(attacks, 'attack')} on {on}: {attacks - to_run} done, {to_run} to run."
+
+
+def _waits(config: Config, result: Result, done: Mapping[Cell, Record]) -> bool:
+    """Whether a result is not there, or not of the present settings and code."""
+    if result.stage == "train":
+        return result.cell not in done
+    if result.stage == "pixels":
+        # Whether they are of the present images is not asked: there may be millions.
+        return read_record(result.record(config)) is None
+    untrained = result.stage in {"attack", "bounds"} and result.cell not in done
+    return untrained or _current_record(config, result) is None
+
+
+def _with_starts(
+    config: Config, waiting: Sequence[Result], work: float, longest: float
+) -> Iterator[str]:
+    """Yield how long a run takes here with the starts of its jobs, some of them at once."""
+    jobs = jobs_of(config, waiting)
+    if not jobs:
+        return
+    starts, at_once = starting_seconds(jobs), jobs_at_once(config)
+    yield (
+        f"  starting {counted(jobs.total(), 'job')}, each a process of its own: "
+        f"{in_words(starts)} of one worker"
+    )
+    wall = max((work + starts) / at_once, longest)
+    yield (
+        f"About {in_words(wall)} from start to end here, {at_once} at once on "
+        f"{counted(processors(), 'processor')}{_uncounted(jobs)}."
+    )
+
+
+def _uncounted(jobs: Mapping[str, int]) -> str:
+    words = [word for stage, word in UNCOUNTED.items() if jobs[stage]]
+    return f"; what {' and '.join(words)} compute comes on top" if words else ""
 
 
 def _attack_seconds(config: Config, attack: Result, times: dict[Any, StepTimes]) -> float:
@@ -219,7 +262,7 @@ def _by_size(seconds: dict[Cell, float]) -> Iterator[str]:
         groups[cell.network, cell.size].append(estimate)
     for (network, size), estimates in groups.items():
         total = in_words(sum(estimates))
-        yield f"  {network} at {size} pixels: {len(estimates)} cells, {total}"
+        yield f"  {network} at {size} pixels: {counted(len(estimates), 'cell')}, {total}"
 
 
 def _other_devices(done: dict[Cell, Record]) -> Iterator[str]:
@@ -227,7 +270,7 @@ def _other_devices(done: dict[Cell, Record]) -> Iterator[str]:
     for run in done.values():
         spent[run["device"]].append(run["seconds"])
     for device, seconds in spent.items():
-        yield f"Done so far on {device}: {len(seconds)} cells, {in_words(sum(seconds))}."
+        yield f"Done so far on {device}: {counted(len(seconds), 'cell')}, {in_words(sum(seconds))}."
 
 
 def _disk(config: Config, cells: list[Cell]) -> float:
