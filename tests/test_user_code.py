@@ -246,8 +246,14 @@ def test_an_argument_that_a_function_does_not_have_is_named(tmp_path, monkeypatc
     (tmp_path / "lossy.py").write_text(
         "def loss(a, beta=1):\n    pass\ndef any(**more):\n    pass\n"
     )
-    with pytest.raises(user_code.UserCodeError, match="has no argument 'bta'; did you mean 'beta'"):
-        user_code.check_function("lossy:loss", 1, (), {"bta": 1})
+    for name, said in (
+        ("bta", "has no argument 'bta'; did you mean 'beta'? It takes beta"),
+        # what it is given in any case is no suggestion
+        ("aa", "has no argument 'aa'; it takes beta"),
+    ):
+        with pytest.raises(user_code.UserCodeError) as caught:
+            user_code.check_function("lossy:loss", 1, (), {name: 1})
+        assert str(caught.value) == f"function 'lossy:loss' {said}"
     user_code.check_function("lossy:any", 0, (), {"bta": 1})
 
 

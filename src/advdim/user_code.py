@@ -13,7 +13,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -62,9 +62,10 @@ def check_function(
     if not isinstance(found, ast.FunctionDef) or found.decorator_list:
         return
     signature = _signature(found.args)
-    if unknown := unknown_argument(signature, arguments):
-        raise UserCodeError(f"function {path!r} {unknown}")
     given = {name: None for name in optional if name in signature.parameters}
+    taken = [*list(signature.parameters)[:positional], *given]
+    if unknown := unknown_argument(signature, arguments, taken):
+        raise UserCodeError(f"function {path!r} {unknown}")
     try:
         signature.bind(*[None] * positional, **{**given, **arguments})
     except TypeError as error:
@@ -74,8 +75,13 @@ def check_function(
         ) from error
 
 
-def unknown_argument(signature: inspect.Signature, arguments: Mapping[str, Any]) -> str | None:
-    """Return half a sentence on the first of the arguments that a signature does not have."""
+def unknown_argument(
+    signature: inspect.Signature, arguments: Mapping[str, Any], given: Collection[str]
+) -> str | None:
+    """Return half a sentence on the first of the arguments that a signature does not have.
+
+    ``given`` are names whose values are not the user's to choose.
+    """
     kinds = inspect.Parameter
     if any(parameter.kind == kinds.VAR_KEYWORD for parameter in signature.parameters.values()):
         return None
@@ -83,9 +89,10 @@ def unknown_argument(signature: inspect.Signature, arguments: Mapping[str, Any])
     known = [name for name, parameter in signature.parameters.items() if parameter.kind in named]
     for name in arguments:
         if name not in known:
-            close = get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}"
-            return f"has no argument {name!r}; {hint}"
+            free = [name for name in known if name not in given]
+            close = get_close_matches(name, free, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]!r}? It takes" if close else "it takes"
+            return f"has no argument {name!r}; {hint} {', '.join(free) or 'none'}"
     return None
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 
 from advdim.commands.base import Command, add_config, read_config
-from advdim.config import ConfigError
 from advdim.sweep import attacked_cells, experiments_by_cell
 from advdim.words import counted
 
 
 def _run(options: argparse.Namespace) -> None:
-    from advdim.planning.trial import network_problems
+    from advdim.planning.trial import refuse_problems
 
     config = read_config(options.config)
-    if problems := network_problems(config):
-        raise ConfigError("\n".join(problems))
+    refuse_problems(config)
     networks = counted(len(experiments_by_cell(config)), "network")
     attacks = counted(len(attacked_cells(config)), "attack")
     print(f"{options.config} is valid: {networks} and {attacks}.")

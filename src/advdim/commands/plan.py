@@ -17,8 +17,11 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from advdim.planning.plan import make_plan
+    from advdim.planning.trial import refuse_problems
 
-    print(make_plan(read_config(options.config), options.gpu))
+    config = read_config(options.config)
+    refuse_problems(config)
+    print(make_plan(config, options.gpu))
 
 
 COMMAND = Command(

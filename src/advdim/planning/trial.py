@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
-from advdim.config import Config
+from advdim.config import Config, ConfigError
 from advdim.config.existing import ModuleNetwork, TimmNetwork, TorchvisionNetwork
 from advdim.sweep import bounded_cells, experiments_by_cell
 from advdim.units import Normalisation
 from advdim.user_code import UserCodeError, imported, unknown_argument
 
 USUAL_CLASSES = 10
+# Arguments of a user's class that are not the user's to choose.
+GIVEN_TO_NETWORKS = ("channels", "size", "classes")
+GIVEN_TO_ATTACKS = ("name", "norm", "reference")
+
+
+def refuse_problems(config: Config) -> None:
+    """Raise ConfigError where ``network_problems`` finds some."""
+    if problems := network_problems(config):
+        raise ConfigError("\n".join(problems))
 
 
 def network_problems(config: Config) -> list[str]:
@@ -20,7 +30,16 @@ def network_problems(config: Config) -> list[str]:
     Only networks that the configuration cannot vouch for are built. Where a dataset's classes are
     not known before it is read, weights are left to the job that reads it.
     """
-    return list(dict.fromkeys(_problems(config)))
+    return list(dict.fromkeys([*_code_problems(config), *_problems(config)]))
+
+
+def _code_problems(config: Config) -> Iterator[str]:
+    """Yield a sentence for arguments that classes of attacks, or decorated functions, lack."""
+    blocks = {"methods": config.methods, "attacks.options": config.attacks.options}
+    for block, settings in blocks.items():
+        for name, code in (settings.model_extra or {}).items():
+            if unknown := _unknown_argument(code.module, code.arguments, GIVEN_TO_ATTACKS):
+                yield f"Config key '{block}.{name}': {unknown}"
 
 
 def _problems(config: Config) -> Iterator[str]:
@@ -56,8 +75,10 @@ def _fault(
     from advdim.networks.trial import try_network
     from advdim.streams import stream
 
-    if unknown := _unknown_argument(settings):
-        return unknown
+    if isinstance(settings, ModuleNetwork):
+        unknown = _unknown_argument(settings.module, settings.arguments, GIVEN_TO_NETWORKS)
+        if unknown:
+            return unknown
     data = config.datasets[dataset]
     classes = data.usual_classes()
     shape = Shape(data.usual_channels, size, classes or USUAL_CLASSES)
@@ -79,13 +100,15 @@ def _fault(
     return None
 
 
-def _unknown_argument(settings: ModuleNetwork | TorchvisionNetwork | TimmNetwork) -> str | None:
-    """Return a sentence on an argument that a class of the user's does not take."""
-    if not isinstance(settings, ModuleNetwork):
+def _unknown_argument(
+    path: str, arguments: Mapping[str, Any], given: Collection[str]
+) -> str | None:
+    """Return a sentence on an argument that code of the user's does not take."""
+    if not arguments:
         return None
     try:
-        signature = inspect.signature(imported(settings.module))
+        signature = inspect.signature(imported(path))
     except (UserCodeError, ValueError, TypeError):
         return None
-    unknown = unknown_argument(signature, settings.arguments)
-    return f"{settings.module!r} {unknown}" if unknown else None
+    unknown = unknown_argument(signature, arguments, given)
+    return f"{path!r} {unknown}." if unknown else None
