@@ -44,7 +44,7 @@ def sweep(tmp_path_factory):
 def test_all_of_it_runs_on_a_processor(tmp_path, sweep):
     done = run(
         "--device", "cpu", "--output", tmp_path, "--network", "tiny", "--sizes", 8,
-        "--methods", "pgd_linf", "evaluation", "--cells", 1, 2, "--seconds", 0.5,
+        "--methods", "pgd_linf", "evaluation", "--cells", 2, "--seconds", 0.5,
         "--batch-size", 4, "--steps", 1, "--matrix", 64, "--sweep", sweep,
         "--tests", "tests/test_units.py",
     )  # fmt: skip
@@ -59,7 +59,7 @@ def test_all_of_it_runs_on_a_processor(tmp_path, sweep):
         assert row["times_the_plain_step"] == pytest.approx(
             rows[row["method"], "plain"]["seconds"] / row["seconds"]
         )
-    assert [row["cells"] for row in measured["together"]] == [1, 2]
+    assert [row["cells"] for row in measured["together"]] == [2]
     assert all(row["images_per_second"] > 0 for row in measured["together"])
     assert measured["sweep"]["report"]
     (cell,) = measured["sweep"]["cells"]
