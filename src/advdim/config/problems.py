@@ -158,20 +158,17 @@ def missing_data(config: Config) -> list[str]:
     return [
         f"Config key 'datasets.{name}': {missing}{from_where(places)}."
         for name in sorted(used & config.datasets.keys())
-        if (missing := config.datasets[name].missing())
-        for places in [[getattr(config.datasets[name], key, None) for key in PATHS]]
+        for block in [config.datasets[name]]
+        if (missing := block.missing())
+        for places in [[getattr(block, key, None) for key in block.places]]
     ]
-
-
-PATHS = ("root", "lists", "train", "test")
 
 
 def from_where(places: Iterable[object]) -> str:
     """Return, for a sentence on files, where relative paths start; nothing where none is."""
     flat = [part for place in places for part in (place if isinstance(place, list) else [place])]
     given = [Path(part).expanduser() for part in flat if isinstance(part, str | Path)]
-    # the first is what the others lie in
-    if given and not given[0].is_absolute():
+    if not all(path.is_absolute() for path in given):
         return f" (relative paths start from {str(Path.cwd())!r})"
     return ""
 
