@@ -58,8 +58,8 @@ def test_every_result_asks_for_more_at_each_attempt(raw_config):
         assert first["gpu_mb"] > 0 or result.stage in {"pixels", "bounds"}
         on_cpu = load({**raw_config, "device": "cpu"})
         assert resources_of(on_cpu, result, 1)["gpu_mb"] == 0
-    assert minutes(0, 1) == 2
-    assert minutes(600, 3) == 3 * 22
+    assert minutes(0, 1) == 5
+    assert minutes(600, 3) == 3 * 25
 
 
 def test_cells_are_grouped_by_the_duration_of_all_that_is_made_of_them(raw_config):

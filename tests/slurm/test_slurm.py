@@ -21,6 +21,8 @@ from tests.workflow.conftest import ROOT, Workflow
 
 pytestmark = pytest.mark.slurm
 PROFILE = ROOT / "profiles/slurm"
+# The time of a long cell does not run out on a slow machine, for a new attempt would hide the rest.
+UNHURRIED = ("--set-resources", "train:runtime=20")
 # What may differ between two runs of the same cell.
 TIMINGS = {"epochs": ["seconds"], "cells": ["seconds"]}
 # Trains as any other network; at strength 1000, the only inputs so large, it does not.
@@ -153,12 +155,12 @@ def test_a_cell_that_is_cancelled_then_killed_continues_and_ends_the_same(raw_co
     for workflow in (local, cluster):
         workflow.folder.mkdir()
     local.run("--cores", "2")
-    running = cluster.start("--profile", str(PROFILE))
+    running = cluster.start("--profile", str(PROFILE), *UNHURRIED)
     trains(cluster, 20)
     slurm("scancel", training_job())
     wait_for(lambda: "resumed at batch" in training_logs(cluster))
     kill_training(cluster)
-    output, _ = running.communicate(timeout=300)
+    output, _ = running.communicate(timeout=600)
     assert running.returncode == 0, output
     assert "resumed at batch" in training_logs(cluster)
     same_tables(local, cluster)
@@ -188,7 +190,7 @@ def test_a_cell_out_of_time_is_warned_and_continues(raw_config, tmp_path):
 
 def test_a_requeued_job_continues_and_a_drained_node_finishes_it(raw_config, tmp_path):
     cluster = Workflow(tmp_path, long_cell(raw_config, epochs=1200))
-    running = cluster.start("--profile", str(PROFILE))
+    running = cluster.start("--profile", str(PROFILE), *UNHURRIED)
     trains(cluster, 20)
     job = training_job()
     slurm("scontrol", "requeue", job)
@@ -200,7 +202,7 @@ def test_a_requeued_job_continues_and_a_drained_node_finishes_it(raw_config, tmp
     slurm("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
     try:
         assert "drain" in slurm("sinfo", "-h", "-n", node, "-o", "%T")
-        output, _ = running.communicate(timeout=300)
+        output, _ = running.communicate(timeout=600)
         assert running.returncode == 0, output
     finally:
         slurm("scontrol", "update", f"nodename={node}", "state=resume")

@@ -177,11 +177,12 @@ def bound_seconds(config: Config, cell: Cell) -> float:
 
 
 def minutes(seconds: float, attempt: int) -> int:
-    """Return the minutes to ask for: twice the estimate, two at least, more at each attempt.
+    """Return the minutes to ask for: twice the estimate and five, more at each attempt.
 
-    What outlives them is warned, writes its state, and goes on in the next attempt.
+    What outlives them is warned two minutes before, writes its state, and goes on in the next
+    attempt; the other three are for the start of a job on a slow file system.
     """
-    return math.ceil(attempt * (2 + 2 * seconds / 60))
+    return math.ceil(attempt * (5 + 2 * seconds / 60))
 
 
 def gpu_megabytes(config: Config, cell: Cell, attempt: int) -> int:
