@@ -77,6 +77,12 @@ SMALL = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _seeded():
+    """The same random numbers whatever tests a worker ran before."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def raw_config() -> dict:
     """A sweep of seconds with every block; a fresh copy, to be edited by the test."""

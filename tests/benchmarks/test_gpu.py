@@ -35,7 +35,8 @@ def sweep(tmp_path_factory):
     config["datasets"]["digits"] |= {"train_images": 64, "test_images": 16}
     config["networks"]["maxpool4"]["width"] = 4
     config["training"]["epochs"] = 1
-    config["experiments"]["dimension"] |= {"sizes": [8], "epsilons": [0.01], "figures": []}
+    few = {"sizes": [8], "epsilons": [0.01], "attacks": [], "figures": []}
+    config["experiments"]["dimension"] |= few
     file = tmp_path_factory.mktemp("sweep") / "sweep.yaml"
     file.write_text(yaml.safe_dump(config))
     return file

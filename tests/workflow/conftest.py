@@ -12,6 +12,8 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from tests.workflow.snakemake import snakemake
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -43,7 +45,8 @@ class Workflow:
     def run(
         self, *arguments: str, check: bool = True, project: Path = ROOT
     ) -> subprocess.CompletedProcess:
-        done = subprocess.run(**self.command(*arguments, project=project), capture_output=True)
+        command = self.command(*arguments, project=project)
+        done = snakemake(command["args"][3:], command["cwd"], command["env"])
         if check and done.returncode:
             pytest.fail(done.stdout + done.stderr)
         return done

@@ -10,16 +10,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.workflow.snakemake import snakemake as start
+
 ROOT = Path(__file__).parents[2]
 
 
 def snakemake(folder: Path, *arguments: str, **environment: str) -> str:
     binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--profile", "none", *arguments],
-        cwd=folder, capture_output=True, text=True,
-        env={**os.environ, "PATH": binaries, "PYTHONPATH": str(ROOT / "src"), **environment},
-    )  # fmt: skip
+    environment = {**os.environ, "PATH": binaries, "PYTHONPATH": str(ROOT / "src"), **environment}
+    done = start(["--profile", "none", *arguments], folder, environment)
     if done.returncode:
         pytest.fail(done.stdout + done.stderr)
     return done.stdout + done.stderr
@@ -67,8 +66,9 @@ def test_a_repository_is_a_module_from_anywhere(tmp_path):
         "GIT_CONFIG_VALUE_0": "https://github.com/owner/",
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
     }
-    snakemake(folder, "--cores", "2", **environment)
-    assert (folder / "most_vulnerable.txt").read_text().startswith("strided4 trained with")
+    # A rule of each kind of script is enough, and pixels are the cheapest.
+    snakemake(folder, "--cores", "2", "--until", "advdim_pixels", **environment)
+    assert list((folder / "results/advdim/pixels").rglob("*.json"))
 
 
 def test_a_prefix_is_refused_since_it_would_reach_half_of_the_results(tmp_path):
@@ -96,8 +96,8 @@ def test_a_read_only_checkout_is_enough(tmp_path):
         )
     )
     arguments = ["--snakefile", str(project / "Snakefile"), "--configfile", "sweep.yaml"]
-    snakemake(work, *arguments, "--cores", "2", "--until", "train")
-    assert len(list((work / "results/advdim/cells").rglob("run.json"))) == 2
+    snakemake(work, *arguments, "--cores", "2", "--until", "pixels")
+    assert list((work / "results/advdim/pixels").rglob("*.json"))
 
 
 @pytest.mark.parametrize("snakefile", ["Snakefile", "workflow/Snakefile"])

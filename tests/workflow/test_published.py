@@ -62,6 +62,9 @@ def published(finished, tmp_path_factory):
             path.unlink()
     for network in workflow.results.rglob("network.safetensors"):
         network.unlink()
+    for experiment in workflow.config["experiments"].values():
+        # Each figure is a process; all of them are drawn elsewhere.
+        experiment["figures"] = experiment["figures"][:1]
     (workflow.folder / "published.yaml").write_text(yaml.safe_dump(workflow.config))
     nowhere = {"train": "nowhere/train.parquet", "test": "nowhere/test.parquet"}
     workflow.config["datasets"]["digits"] = {"source": "parquet", **nowhere}
@@ -86,7 +89,7 @@ def run_of(workflow: Workflow) -> Published:
 
 
 def test_what_is_finished_is_drawn_without_images_networks_or_training(finished, published):
-    assert len(list(published.results.glob("figures/*/*.png"))) == 7
+    assert len(list(published.results.glob("figures/*/*.png"))) == 4
     assert (published.results / "report.html").exists()
     for name in ("epochs", "attacks", "bounds"):
         before = read_table(finished.results / f"tables/{name}.parquet")

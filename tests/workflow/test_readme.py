@@ -165,7 +165,8 @@ def test_the_existing_network_of_the_examples_is_measured_attacked_and_bounded(t
         **{k: v for k, v in workflow.command().items() if k != "args"}, capture_output=True,
     )  # fmt: skip
     assert checked.stdout == "sweep.yaml is valid: 2 networks and 2 attacks.\n"
-    workflow.run("--cores", "2", "tables")
+    made = ("--", *(f"results/tables/{table}.parquet" for table in ("cells", "bounds")))
+    workflow.run("--cores", "2", *made)
     cells = pd.read_parquet(tmp_path / "results/tables/cells.parquet").set_index("size")
     assert (cells["epochs"] == 0).all()
     assert cells["accuracy_median"][8] > 0.8
@@ -175,8 +176,8 @@ def test_the_existing_network_of_the_examples_is_measured_attacked_and_bounded(t
     # Other weights are noticed, the same ones elsewhere or touched are not.
     weights = tmp_path / "digits.safetensors"
     weights.touch()
-    assert not workflow.counts("--", "tables")
+    assert not workflow.counts(*made)
     tensors = load_file(weights)
     tensors["9.bias"][0] += 3
     save_file(tensors, weights)
-    assert workflow.counts()["train"] == 2
+    assert workflow.counts(*made)["train"] == 2

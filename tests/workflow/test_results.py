@@ -45,7 +45,8 @@ def test_a_tree_without_snakemakes_memory_trains_nothing(finished, workflow):
         again = [text for text in started if "training dataset=" in text or "bounded" in text]
         assert again == []
     assert {path: path.read_bytes() for path in tables} == tables
-    assert set(workflow.counts()) == {"figure", "report_page"}
+    # Equally old files start nothing: the clock of a file system ticks every few milliseconds.
+    assert set(workflow.counts()) <= {"figure", "report_page"}
 
 
 def test_other_settings_are_noticed_without_snakemakes_memory(workflow):
@@ -113,6 +114,7 @@ def test_touching_and_deleting_outputs_as_elsewhere(workflow):
 
 def test_deleted_pixels_are_made_again_and_train_nothing_again(workflow):
     shutil.rmtree(workflow.results / "pixels")
+    workflow.only("regularisation")
     before = trained(workflow)
     workflow.config["experiments"]["regularisation"]["epsilons"].append(0.1)
     workflow.run("--cores", "2", "--until", "train")
@@ -133,15 +135,16 @@ def test_a_source_that_was_touched_starts_nothing_one_that_changed_all(raw_confi
     }
     del raw_config["initialisation"]
     workflow = Workflow(tmp_path, raw_config)
-    workflow.run("--cores", "2")
+    cells = ("--", "results/tables/cells.parquet")
+    workflow.run("--cores", "2", *cells)
     (tmp_path / "train.parquet").touch()
-    assert workflow.counts() == {}
+    assert workflow.counts(*cells) == {}
     write_images(tmp_path / "train.parquet", 13)
-    assert {"pixels", "train", "table cells"} <= set(workflow.counts())
-    workflow.run("--cores", "2")
+    assert workflow.counts(*cells) == {"pixels": 1, "train": 1, "table cells": 1}
+    workflow.run("--cores", "2", *cells)
     (record,) = (read_record(path) for path in workflow.results.rglob("run.json"))
     assert record["revision"] == 0
-    assert workflow.counts() == {}
+    assert workflow.counts(*cells) == {}
 
 
 def write_images(path, count):

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from advdim.claims.intervals import (
     LEVEL,
@@ -154,8 +153,11 @@ def adjusted(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Of the verdicts that remain, 5 % are expected to be wrong at most, however many were sought.
     """
+    # Loaded where verdicts are computed: it takes longer than the rest of a table's job.
+    from scipy.stats import false_discovery_control
+
     found = [row["p_value"] for row in rows if math.isfinite(row["p_value"])]
-    levels = iter(stats.false_discovery_control(found) if found else ())
+    levels = iter(false_discovery_control(found) if found else ())
     result = []
     for row in rows:
         doubtful = math.isfinite(row["p_value"]) and next(levels) > 1 - LEVEL

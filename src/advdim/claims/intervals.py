@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 LEVEL = 0.95
 # What is closer to a correlation of 1 or -1 counts as this close, since ranks often agree exactly.
@@ -81,8 +81,8 @@ def interval(spread: Spread, extreme: str = "") -> tuple[float, float]:
         low, high = interval(_mirrored(spread), "largest")
         return -high, -low
     tail = (1 - LEVEL) / 2
-    upper = spread.estimates + spread.errors * stats.t.ppf(1 - tail, spread.freedoms)
-    strict = stats.t.ppf(1 - tail / len(spread.estimates), spread.freedoms)
+    upper = spread.estimates + spread.errors * stdtrit(spread.freedoms, 1 - tail)
+    strict = stdtrit(spread.freedoms, 1 - tail / len(spread.estimates))
     return float(np.max(spread.estimates - spread.errors * strict)), float(np.max(upper))
 
 
@@ -104,7 +104,7 @@ def _tails(spread: Spread, edge: float) -> tuple[np.ndarray, np.ndarray]:
     # Without any spread, a distance is infinitely many standard errors.
     infinite = np.where(distance == 0, 0.0, np.copysign(np.inf, distance))
     scores = np.divide(distance, spread.errors, out=infinite, where=spread.errors > 0)
-    return stats.t.sf(scores, spread.freedoms), stats.t.cdf(scores, spread.freedoms)
+    return stdtr(spread.freedoms, -scores), stdtr(spread.freedoms, scores)
 
 
 def _mirrored(spread: Spread) -> Spread:

@@ -12,7 +12,6 @@ from itertools import permutations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 
 def slope(x: np.ndarray, y: np.ndarray) -> float:
@@ -46,7 +45,7 @@ def linearity(rows: pd.DataFrame, value: str) -> float:
 def rank_correlation(x: pd.Series, y: pd.Series) -> float:
     """Return Spearman's rank correlation, of the pairs that are known."""
     first, second = _known(x, y)
-    return _correlation(stats.rankdata(first), stats.rankdata(second))
+    return _correlation(*(pd.Series(values).rank().to_numpy() for values in (first, second)))
 
 
 def linear_correlation(x: pd.Series, y: pd.Series) -> float:

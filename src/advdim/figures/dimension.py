@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy import stats
 from scipy.interpolate import UnivariateSpline
+from scipy.special import stdtrit
 
 from advdim.config.sweep import FigureSettings
 from advdim.figures.style import (
@@ -144,7 +144,7 @@ def mean_intervals(rows: pd.DataFrame, value: str) -> pd.DataFrame:
     """
     grouped = rows.groupby("dimension")[value]
     count = grouped.count()
-    quantile = stats.t.ppf((1 + LEVEL) / 2, count.clip(lower=2) - 1)
+    quantile = stdtrit(count.clip(lower=2) - 1, (1 + LEVEL) / 2)
     half = (quantile * grouped.std() / np.sqrt(count)).where(count >= FEWEST_NETWORKS)
     return pd.DataFrame({"mean": grouped.mean(), "half": half})
 

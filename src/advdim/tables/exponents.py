@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 # ICML 2019, Theorems 4 and 5: ||dL/dx||_q ~ d^(1/q - 1/2), coordinates ~ d^(-1/2).
 PREDICTED = {
@@ -40,7 +40,8 @@ def exponent_over_seeds(rows: pd.DataFrame, confidence: float = 0.95) -> Exponen
     estimate = float(np.mean(slopes))
     if len(slopes) < 2:
         return Exponent(estimate, np.nan, np.nan)
-    half = stats.sem(slopes) * stats.t.ppf((1 + confidence) / 2, len(slopes) - 1)
+    error = np.std(slopes, ddof=1) / np.sqrt(len(slopes))
+    half = error * stdtrit(len(slopes) - 1, (1 + confidence) / 2)
     return Exponent(estimate, float(estimate - half), float(estimate + half))
 
 
