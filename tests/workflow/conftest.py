@@ -12,7 +12,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from tests.workflow.snakemake import snakemake
+from tests.workflow.forked import make_results, snakemake
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +50,25 @@ class Workflow:
         if check and done.returncode:
             pytest.fail(done.stdout + done.stderr)
         return done
+
+    def make_results(self, project: Path = ROOT) -> None:
+        """Make what jobs make, without them: for tests of what comes after."""
+        command = self.command(project=project)
+        done = make_results("sweep.yaml", command["cwd"], command["env"])
+        if done.returncode:
+            pytest.fail(done.stdout + done.stderr)
+        # Snakemake knows them from now on.
+        self.run(
+            "--touch",
+            "--forceall",
+            "--cores",
+            "1",
+            "--until",
+            "train",
+            "attack",
+            "bounds",
+            project=project,
+        )
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start Snakemake and return at once."""

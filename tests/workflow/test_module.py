@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.workflow.snakemake import snakemake as start
+from tests.workflow.forked import snakemake as start
 
 ROOT = Path(__file__).parents[2]
 

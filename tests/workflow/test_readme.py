@@ -127,6 +127,7 @@ def test_own_data_network_method_and_attack_run_together(tmp_path):
         },
     }  # fmt: skip
     workflow = Workflow(tmp_path, config)
+    workflow.make_results()
     workflow.run("--cores", "2", "figures")
     cells = pd.read_parquet(tmp_path / "results/tables/cells.parquet")
     assert list(cells["method"]) == ["noisy"]
@@ -166,6 +167,7 @@ def test_the_existing_network_of_the_examples_is_measured_attacked_and_bounded(t
     )  # fmt: skip
     assert checked.stdout == "sweep.yaml is valid: 2 networks and 2 attacks.\n"
     made = ("--", *(f"results/tables/{table}.parquet" for table in ("cells", "bounds")))
+    workflow.make_results()
     workflow.run("--cores", "2", *made)
     cells = pd.read_parquet(tmp_path / "results/tables/cells.parquet").set_index("size")
     assert (cells["epochs"] == 0).all()

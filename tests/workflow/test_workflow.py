@@ -198,6 +198,7 @@ def test_a_diverged_cell_is_a_result(raw_config, tmp_path):
     raw_config["experiments"]["dimension"]["figures"].pop()
     del raw_config["initialisation"]
     workflow = Workflow(tmp_path, raw_config)
+    workflow.make_results()
     workflow.run("--cores", "2")
     cells = read_table(tmp_path / "results/tables/cells.parquet")
     assert set(cells["status"]) == {"diverged"}
