@@ -52,7 +52,7 @@ def sentences(run: Published, *names: str) -> str | None:
         claim, _, experiment = name.partition("@")
         rows = run.table("claims")
         rows = rows[(rows["claim"] == claim) & (rows["experiment"] == experiment)]
-        rows = rows[rows["count"] > 0]
+        rows = rows[(rows["count"] > 0) & rows["estimate"].notna()]
         lines += [
             f"- {row.sentence} The {row.statistic}: "
             f"**{interval(row.estimate, row.ci_low, row.ci_high)}** "

@@ -169,7 +169,7 @@ def _on_gpu(config: Config, gpu: str, cells: list[Cell], attacks: list[Result]) 
     return (
         f"{in_words(seconds)} on one {gpu}, by {GPU_UTILISATION:.0%} of its "
         f"{GPU_TERAFLOPS[gpu]:g} TFLOPS in float32 and {GPU_PASS_OVERHEAD * 1000:g} ms a pass, "
-        "as measured on an h100."
+        "as measured on an h100, without the starts of jobs."
     )
 
 

@@ -56,7 +56,7 @@ CONTENTS: dict[str, tuple[str, str]] = {
         "share of images that are right and certified, and right under every attack",
     ),
     "initialisation": ("untrained network, size, seed, statistic", "gradient norms"),
-    "claims": ("claim", "estimate, interval, range, verdict"),
+    "claims": ("claim, experiment", "estimate, interval, range, verdict"),
     "examples": ("image", "clean and perturbed pixels of the figure `adversarial_examples`"),
 }
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from advdim.config.data.base import Augmentation, Dataset
 from advdim.config.numbers import Edge
@@ -50,13 +50,22 @@ TORCHVISION_NAMES = {name.lower(): name for name in PUBLISHED}
 IMAGENETTE_EDGE = 160
 
 
+def _without_required_name(schema: dict[str, Any]) -> None:
+    """Let an editor accept ``cifar10: {source: torchvision}``, whose key says the name."""
+    schema["required"].remove("name")
+
+
 class TorchvisionDataset(Dataset):
     """A dataset of this name, downloaded and checksummed by torchvision."""
 
     later = ("native_size",)
 
+    model_config = ConfigDict(json_schema_extra=_without_required_name)
+
     source: Literal["torchvision"]
-    name: Literal["CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "SVHN", "STL10", "Imagenette"]
+    name: Literal["CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "SVHN", "STL10", "Imagenette"] = (
+        Field(description="default: what the key of the dataset says, as in cifar10 and svhn")
+    )
     root: Path = Path("data")
     download: bool = True
     augmentation: Augmentation = Field(
