@@ -229,7 +229,7 @@ def table_settings(config: Config, table: str) -> str:
             attack_settings(config, "", config.attacks.examples.attack),
         ],
         "bounds": config.bounds.largest_fgsm,
-        "claims": figures,
+        "claims": [figures, {name: e.attacks for name, e in config.experiments.items()}],
         # Not how the jobs were made, which changes no result.
         "report": config.canonical(exclude={"hang_minutes", "multiply_adds_per_second"}),
         "complete": config.canonical(),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -10,6 +11,7 @@ from advdim.catalogue.figures import FIGURES
 from advdim.claims import READ_TABLES
 from advdim.claims.base import Claim, adjusted, claim_rows, expected_text, judge, judge_rows
 from advdim.claims.registry import CLAIMS
+from advdim.sweep import IDENTITY
 from advdim.tables import TABLES, write_table
 
 from . import null_worlds, worlds
@@ -191,3 +193,63 @@ def test_ranges_in_words():
     assert expected_text(-math.inf, 0.15) == "at most 0.15"
     assert expected_text(0.01, math.inf) == "at least 0.01"
     assert expected_text(0, 1) == "0 to 1"
+
+
+def on_dimension(name, tables, attacks=None):
+    (claim,) = [claim for claim in CLAIMS if claim.name == name]
+    rows = claim_rows([claim], tables, {"dimension": [claim.figure]}, attacks)
+    return [(row["verdict"], row["estimate"]) for row in rows]
+
+
+def test_an_experiment_is_judged_on_its_own_attacks():
+    tables = worlds.tables(1, seeds=4)
+    alone = on_dimension("attacks_agree", tables)
+    # Another experiment attacks two of the networks, and changes nothing.
+    attacks = tables["attack_summaries"]
+    identity = attacks[IDENTITY].drop_duplicates().iloc[:2]
+    more = attacks.merge(identity).assign(attack="boundary_l2", vulnerability=0.0)
+    both = {**tables, "attack_summaries": pd.concat([attacks, more], ignore_index=True)}
+    own = {"dimension": ["fgsm", "pgd_linf", "autoattack_linf"]}
+    assert on_dimension("attacks_agree", both, own) == alone
+    assert on_dimension("attacks_agree", both) != alone
+
+
+def test_lemma_2_is_judged_at_each_networks_smallest_threshold():
+    """Thresholds of pixels differ between sizes once they are normalised."""
+    tables = worlds.tables(1, seeds=4)
+    attacks = tables["attack_summaries"]
+    large = attacks["size"] > 8
+    attacks.loc[large, "threshold"] *= 1.5
+    attacks.loc[large, "damage"] *= 2
+    ((verdict, estimate),) = on_dimension("first_order_holds_for_small_thresholds", tables)
+    assert verdict == "fails"
+    assert estimate > 1.5
+
+
+def test_a_network_whose_test_loss_is_no_number_is_left_out():
+    tables = worlds.tables(1, seeds=4)
+    epochs = tables["epochs"]
+    epochs.loc[(epochs["seed"] == 0) & (epochs["split"] == "test"), "loss"] = np.nan
+    ((verdict, _),) = on_dimension("loss_rises_again", tables)
+    assert verdict == "holds"
+
+
+def test_the_spread_over_epochs_is_of_one_network_not_between_trainings_of_other_lengths():
+    tables = worlds.tables(1, seeds=4, spread=0)
+    epochs = tables["epochs"]
+    longer = epochs[epochs["network"] == "average"].index
+    epochs.loc[longer, "epoch"] += 100 * (epochs.loc[longer, "epoch"] > 0)
+    (claim,) = [c for c in CLAIMS if c.name == "average_pools_keep_gradients_small"]
+    (row,) = claim_rows([claim], tables, {"pools": [claim.figure]})
+    assert row["epoch_low"] == row["epoch_high"] == pytest.approx(row["estimate"])
+
+
+def test_where_a_setting_is_missing_in_an_epoch_claims_are_judged_all_the_same():
+    tables = worlds.tables(1, seeds=4)
+    epochs = tables["epochs"]
+    early = epochs["epoch"] < worlds.EPOCHS - 1
+    gone = early & (epochs["epsilon"] == max(worlds.PGD)) & (epochs["network"] == "pooled")
+    gone |= early & (epochs["method"] == "aug_linf")
+    tables["epochs"] = epochs[~gone]
+    rows = list(claim_rows(CLAIMS, tables, worlds.FIGURES))
+    assert len({row["claim"] for row in rows}) >= len(CLAIMS)

@@ -31,7 +31,7 @@ def networks(network, **values):
     return only("cells", network=[network], **values)
 
 
-ONE_SIZE, NO_PGD = "it takes 2 sizes, and the run has 1", "it takes {} strengths, and the run has 1"
+ONE_SIZE, NO_PGD = "it takes 2 sizes, and the run has 1", "no network was trained by pgd_linf"
 
 
 @pytest.mark.parametrize(
@@ -41,10 +41,11 @@ ONE_SIZE, NO_PGD = "it takes 2 sizes, and the run has 1", "it takes {} strengths
         ("growth_is_linear_in_root_dimension", networks("pooled", size=[8, 16]),
          "it takes 3 sizes, and the run has 2"),
         ("original_beats_downsampled", networks("pooled", size=[8]), ONE_SIZE),
-        ("slope_falls_with_strength", networks("pooled", epsilon=[0.0]), NO_PGD.format(3)),
-        ("strong_training_breaks_the_growth", networks("pooled", epsilon=[0.0]),
-         NO_PGD.format(2)),
-        ("strong_training_costs_accuracy", networks("pooled", epsilon=[0.0]), NO_PGD.format(2)),
+        ("slope_falls_with_strength", networks("pooled", epsilon=[0.0]), NO_PGD),
+        ("slope_falls_with_strength", networks("pooled", epsilon=[0.0, 0.01]),
+         "it takes 3 strengths, and the run has 2"),
+        ("strong_training_breaks_the_growth", networks("pooled", epsilon=[0.0]), NO_PGD),
+        ("strong_training_costs_accuracy", networks("pooled", epsilon=[0.0]), NO_PGD),
         ("growth_breaks_near_0005", networks("pooled", epsilon=[0.0, 0.01]),
          "it takes a strength up to 0.0002 and one from 0.0013 on"),
         ("duals_coincide_l2", networks("strided", method=["none", "grad_l1", "grad_l2"]),
@@ -53,7 +54,8 @@ ONE_SIZE, NO_PGD = "it takes 2 sizes, and the run has 1", "it takes {} strengths
          "no network was trained by cross_lipschitz"),
         ("pgd_is_twice_as_strong", networks("strided", method=["none", "aug_linf"]),
          "no network was trained by pgd_linf"),
-        ("strength_lowers_gradients", networks("strided", epsilon=[0.0]), NO_PGD.format(3)),
+        ("strength_lowers_gradients", networks("strided", epsilon=[0.0]),
+         "it takes 3 strengths, and the run has 1"),
         ("other_pools_do_not_dampen", networks("max"),
          "it takes 2 architectures, and the run has 1"),
         ("average_pools_keep_gradients_small", only("cells", network=["max", "strided2"]),
@@ -114,3 +116,18 @@ def test_an_edge_moves_to_the_statistic():
     (claim,) = [claim for claim in CLAIMS if claim.name == "damage_is_first_order"]
     assert null_worlds.at_the_edge(claim, 1.1).high == 1.1
     assert null_worlds.at_the_edge(claim, 0.9).low == 0.9
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "slope_falls_with_strength", "strong_training_breaks_the_growth", "growth_breaks_near_0005",
+        "strong_training_costs_accuracy", "original_beats_downsampled",
+    ],
+)  # fmt: skip
+def test_sentences_on_pgd_are_judged_on_pgd(claim):
+    others = worlds.tables(1, seeds=3)
+    for table in others.values():
+        table.replace({"method": {"pgd_linf": "grad_l1"}}, inplace=True)
+    others["cells"]["experiments"] = [["here"]] * len(others["cells"])
+    assert reason(claim, others) == NO_PGD

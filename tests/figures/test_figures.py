@@ -79,7 +79,7 @@ def bound_rows(cells):
             "published": 1e-6 if k else 0.2, "sound": 2e-4, "operator_norms": 1e-4 * (1 + k / 10),
             "label": 1, "prediction": int(k < 4),
             "best_attack_l2": 0.1 * (1 + k / 10), "fgsm_l2": 0.2 if k else np.nan,
-            "published_violated": not k,
+            "attacked": True, "published_violated": not k,
         }
         for cell in cells.to_dict("records")
         for k in range(5)
@@ -396,6 +396,20 @@ def test_the_band_of_certified_accuracy_lies_between_the_bounds_and_the_attacks(
         assert between.tolist() == [share] * max(len(between), 1)
 
 
+def test_images_that_no_attack_has_tried_are_in_no_band():
+    tables = synthetic_tables()
+    rows = tables["bounds"]
+    shown = draw("certified_accuracy", tables).axes[0].lines[1].get_ydata()
+    untried = rows.assign(attacked=False, best_attack_l2=np.nan)
+    more = {**tables, "bounds": pd.concat([rows, untried])}
+    np.testing.assert_array_equal(
+        draw("certified_accuracy", more).axes[0].lines[1].get_ydata(), shown
+    )
+    alone = draw("certified_accuracy", {**tables, "bounds": untried}).axes[0]
+    assert np.isnan(alone.lines[1].get_ydata()).all()
+    assert alone.lines[0].get_ydata()[0] == 80
+
+
 def test_the_theorem_figure_shows_the_predicted_slopes():
     axes = draw("initialisation_norms", synthetic_tables()).axes
     for axis, predicted in zip(axes, PREDICTED.values(), strict=True):
@@ -480,6 +494,15 @@ def test_early_stopping_compares_the_lowest_test_loss_with_the_last_epoch():
     )
 
 
+def test_a_network_without_a_known_loss_was_not_stopped_early():
+    epochs = synthetic_tables()["epochs"]
+    unknown = epochs["seed"] == 0
+    epochs.loc[unknown, "loss"] = np.nan
+    stopped = stopped_early(epochs)
+    assert set(stopped["seed"]) == {1}
+    assert len(stopped) == len(epochs[~unknown].drop_duplicates(IDENTITY))
+
+
 def test_the_gap_is_test_less_train():
     tables = synthetic_tables()
     epochs = tables["epochs"].merge(tables["cells"][["size", "dimension"]].drop_duplicates())
@@ -503,6 +526,27 @@ def test_the_prediction_of_the_pooling_figure_is_the_reference_dampened():
     ]
     at = sorted(line.get_ydata()[0] for line in dashes)
     np.testing.assert_allclose(at, [0.25 * 16 * 0.99, 16 * 0.99])
+
+
+def test_the_pooling_figure_shows_usual_training_only():
+    tables = synthetic_tables()
+    axis = draw("pooling", tables).axes[1]
+    points = np.concatenate([line.get_ydata() for line in axis.lines if line.get_marker() == "o"])
+    plain = tables["cells"]["method"] == "none"
+    np.testing.assert_allclose(
+        sorted(points), sorted(tables["cells"].loc[plain, "grad_l1_untied_median"])
+    )
+
+
+def test_the_strength_is_that_of_the_method_that_trained():
+    tables = synthetic_tables()
+    for method, expected in (("pgd_linf", "PGD"), ("grad_l1", "gradient"), (None, "strength")):
+        keep = tables["cells"]["method"].isin(["none", method]) if method else slice(None)
+        cells = tables["cells"][keep]
+        rows = {"cells": cells, "epochs": tables["epochs"].merge(cells[IDENTITY])}
+        title = draw("input_dimension", rows).axes[0].get_legend().get_title().get_text()
+        assert title == style.strength_label(cells)
+        assert expected in title
 
 
 def test_measured_dampening_lies_on_the_diagonal_where_theory_holds():

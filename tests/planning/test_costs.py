@@ -5,6 +5,7 @@ from advdim.config import load
 from advdim.networks.build import Shape, build
 from advdim.planning.costs import (
     GROUPS,
+    attack_passes,
     footprint,
     groups_of_cells,
     memory_megabytes,
@@ -83,3 +84,15 @@ def test_attacks_lengthen_the_cells_that_they_are_on(raw_config):
     groups = groups_of_cells(load(raw_config))
     assert {groups[cell] for cell in groups if cell.network == "strided4"} == {"seconds"}
     assert "seconds" not in {groups[cell] for cell in groups if cell.network == "maxpool4"}
+
+
+def test_restarts_of_pgd_count_and_its_usual_steps_cost_as_much_when_they_are_said(raw_config):
+    cell = next(iter(experiments_by_cell(load(raw_config))))
+
+    def passes(**options):
+        raw_config["attacks"]["options"] = {"pgd_linf": options}
+        return attack_passes(load(raw_config), cell, "pgd_linf")
+
+    assert passes() == passes(steps=20) == passes(restarts=1) == passes(restarts=0)
+    assert passes(restarts=50) == 50 * passes()
+    assert passes(steps=10) == passes() / 2

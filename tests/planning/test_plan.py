@@ -96,3 +96,34 @@ def test_a_faster_gpu_takes_less_time(raw_config):
     assert all(line.split()[1] == "s" for line in lines.values()), lines
     # 8.1 against 67 TFLOPS, and the same overhead.
     assert 2 < seconds["t4"] / seconds["h100"] < 67 / 8.1
+
+
+def test_a_network_that_failed_before_it_was_trained_is_to_train(raw_config, tmp_path):
+    """As one is recorded whose pixels could not be prepared: it ran on no device."""
+    raw_config["results"] = str(tmp_path)
+    config = load(raw_config)
+    result = next(result for result in all_results(config) if result.stage == "train")
+    failed = record(config, result, status="failed", because="pixels")
+    del failed["device"], failed["seconds"]
+    write_json(result.record(config), failed)
+    assert "7 cells: 0 done, 7 to train." in make_plan(config)
+
+
+def test_networks_are_timed_on_images_as_the_dataset_has_them(raw_config, tmp_path, monkeypatch):
+    (tmp_path / "only_grey.py").write_text(
+        "import torch\n"
+        "class OnlyGrey(torch.nn.Linear):\n"
+        "    def __init__(self, channels, size, classes):\n"
+        "        assert channels == 1\n"
+        "        super().__init__(size * size, classes)\n"
+        "    def forward(self, inputs):\n"
+        "        return super().forward(inputs.flatten(1))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    raw_config["results"] = str(tmp_path)
+    raw_config["networks"]["grey"] = {"kind": "module", "module": "only_grey:OnlyGrey"}
+    raw_config["experiments"] = {
+        "e": {"dataset": "digits", "network": "grey", "sizes": [8], "epsilons": [0]}
+    }
+    raw_config["initialisation"] = {}
+    assert "  grey at 8 pixels: 1 cell, " in make_plan(load(raw_config))

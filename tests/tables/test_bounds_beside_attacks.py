@@ -109,3 +109,19 @@ def test_certified_and_attacked_accuracy_at_a_threshold():
     assert list(table["certified_accuracy"]) == pytest.approx([2 / 3, 1 / 3, 0])
     assert list(table["attacked_accuracy"]) == pytest.approx([2 / 3, 2 / 3, 1 / 3])
     assert not list(certified_accuracies(rows.iloc[:0], (0.3,)))
+
+
+def test_images_that_no_attack_has_tried_are_not_right_under_attack():
+    found = attacks(norm_l2=(0.2, 0.2, 0.2)).iloc[:1]
+    rows = with_attacks(bounds(), found, None)
+    assert list(rows["attacked"]) == [True, False, False]
+    (row,) = certified_accuracies(rows, (0.2,))
+    assert (row["samples"], row["attacked_accuracy"], row["certified_accuracy"]) == (1, 0, 0)
+
+
+def test_without_attacks_certified_accuracies_are_of_all_images():
+    rows = with_attacks(bounds(), attacks().iloc[:0], None)
+    (row,) = certified_accuracies(rows, (0.04,))
+    assert row["samples"] == 3
+    assert row["certified_accuracy"] == pytest.approx(1 / 3 + 1 / 3)
+    assert np.isnan(row["attacked_accuracy"])

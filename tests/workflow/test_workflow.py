@@ -240,6 +240,15 @@ def test_an_attack_on_cells_that_another_experiment_attacked_is_not_run_again(wo
     }  # fmt: skip
 
 
+def test_a_figure_is_drawn_again_when_its_experiment_gains_an_attack_that_another_had(workflow):
+    again = {**workflow.config["experiments"]["dimension"], "attacks": []}
+    again |= {"bounds": False, "figures": ["attack_agreement"]}
+    workflow.config["experiments"]["again"] = again
+    workflow.run("--cores", "2", "figures")
+    workflow.config["experiments"]["again"] = {**again, "attacks": ["fgsm"]}
+    assert workflow.counts() == {**tables("claims"), "figure": 1, "report_page": 1}
+
+
 def test_an_attacks_settings_run_that_attack_again_and_train_nothing(workflow):
     workflow.config["attacks"]["options"]["pgd_linf"]["steps"] = 3
     assert workflow.counts() == {"report_page": 1}

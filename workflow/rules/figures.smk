@@ -23,6 +23,7 @@ rule figure:
     params:
         tables=lambda wildcards: list(FIGURES[wildcards.figure].tables),
         style=CONFIG.figures.canonical(),
+        attacks=shown_attacks,
         caption=lambda wildcards: FIGURES[wildcards.figure].caption,
         code=lambda wildcards: code_digest(
             "advdim.stages.figure",

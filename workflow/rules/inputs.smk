@@ -70,6 +70,13 @@ def figure_files():
     ]
 
 
+def shown_attacks(wildcards):
+    """A figure shows its experiment's attacks, though others may have attacked the same cells."""
+    if {"attack_summaries", "ladder"}.isdisjoint(FIGURES[wildcards.figure].tables):
+        return []
+    return CONFIG.experiments[wildcards.experiment].attacks
+
+
 def example_inputs(wildcards):
     cells = [Result.of("train", cell.wildcards()) for cell in example_cells(CONFIG)]
     pixels = [str(cell.parents(CONFIG)[0].files(CONFIG)["pixels"]) for cell in cells]

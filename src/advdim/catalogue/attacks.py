@@ -56,6 +56,11 @@ def _steps(usual: int) -> Callable[[Any], float]:
     return lambda options: float(options.steps or usual)
 
 
+def _of_pgd(options: Any) -> float:
+    # Each step looks at the loss that it has reached, too.
+    return 2.0 * (options.steps or 20) * max(options.restarts or 1, 1)
+
+
 def _of_autoattack(options: Any) -> float:
     # A query of the black-box member is a forward pass alone.
     return float(AUTOATTACK_RUNS * (options.steps or 100) + (options.queries or 5000) / 2)
@@ -83,7 +88,7 @@ ATTACKS: dict[str, AttackEntry] = {
             function="advdim.attacks.at_threshold:pgd_linf",
             settings="advdim.config.attack_settings:PgdOptions",
             look=Look(label=r"PGD, $\ell_\infty$", colour=RED, marker="D"),
-            passes=_steps(40),
+            passes=_of_pgd,
             per_threshold=True,
         ),
         AttackEntry(
@@ -126,7 +131,7 @@ ATTACKS: dict[str, AttackEntry] = {
             function="advdim.attacks.at_threshold:pgd_l2",
             settings="advdim.config.attack_settings:PgdOptions",
             look=Look(label=r"PGD, $\ell_2$", colour=RED, marker="D"),
-            passes=_steps(40),
+            passes=_of_pgd,
             per_threshold=True,
         ),
         AttackEntry(
@@ -155,7 +160,7 @@ ATTACKS: dict[str, AttackEntry] = {
             function="advdim.attacks.foolbox_suite:boundary_l2",
             settings="advdim.config.attack_settings:StepOptions",
             look=Look(label=r"Boundary, $\ell_2$", colour=BROWN, marker="^"),
-            passes=2000.0,
+            passes=_steps(2000),
         ),
         AttackEntry(
             name="autoattack_l2",

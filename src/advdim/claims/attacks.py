@@ -45,10 +45,11 @@ def _attacks(rows: pd.DataFrame) -> list[str]:
 
 
 def _smallest_threshold(tables: Tables, experiment: str) -> pd.DataFrame:
-    """Return PGD's rows at the smallest threshold, where Lemma 2 speaks."""
+    """Return PGD's rows at each network's smallest threshold, where Lemma 2 speaks."""
     rows = needs.attacks(summaries(tables, experiment), REFERENCE)
     rows = rows[(rows["attack"] == REFERENCE) & (rows["first_order"] > 0)]
-    rows = rows[rows["threshold"] == rows["threshold"].min()]
+    smallest = rows.groupby(IDENTITY)["threshold"].transform("min")
+    rows = rows[rows["threshold"] == smallest]
     return rows.assign(ratio=rows["damage"] / rows["first_order"])
 
 

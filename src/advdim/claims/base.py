@@ -138,14 +138,45 @@ def verdict_of(low: float, high: float, claimed_low: float, claimed_high: float)
 
 
 def claim_rows(
-    claims: Sequence[Claim], tables: Tables, figures_by_experiment: Mapping[str, Sequence[str]]
+    claims: Sequence[Claim],
+    tables: Tables,
+    figures_by_experiment: Mapping[str, Sequence[str]],
+    attacks_by_experiment: Mapping[str, Sequence[str]] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of the table ``claims``: one per claim and experiment that draws its figure.
 
     A claim whose figure no experiment draws has one row, not asked, so that nothing is left out.
+    An experiment is judged on its own attacks, where these are given: another one may have
+    attacked the same networks in other ways.
     """
-    rows = [row for claim in claims for row in _rows_of(claim, tables, figures_by_experiment)]
+    own = {
+        experiment: _attacked_by(tables, attacks)
+        for experiment, attacks in (attacks_by_experiment or {}).items()
+    }
+    rows = [
+        row
+        for claim in claims
+        for experiment, judged in _asked(claim, tables, own, figures_by_experiment)
+        for row in _rows_of(claim, judged, experiment)
+    ]
     return iter(adjusted(rows))
+
+
+def _attacked_by(tables: Tables, attacks: Sequence[str]) -> Tables:
+    summaries = tables["attack_summaries"]
+    return {**tables, "attack_summaries": summaries[summaries["attack"].isin(attacks)]}
+
+
+def _asked(
+    claim: Claim,
+    tables: Tables,
+    own: Mapping[str, Tables],
+    figures_by_experiment: Mapping[str, Sequence[str]],
+) -> Iterator[tuple[str, Tables]]:
+    """Yield the experiments that draw a claim's figure, with the tables to judge each on."""
+    drawn = [name for name, figures in figures_by_experiment.items() if claim.figure in figures]
+    for experiment in drawn or [""]:
+        yield experiment, own.get(experiment, tables)
 
 
 def adjusted(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -174,15 +205,12 @@ def expected_text(low: float, high: float) -> str:
     return f"{low:g} to {high:g}"
 
 
-def _rows_of(
-    claim: Claim, tables: Tables, figures_by_experiment: Mapping[str, Sequence[str]]
-) -> Iterator[dict[str, Any]]:
-    drawn = [name for name, figures in figures_by_experiment.items() if claim.figure in figures]
-    for experiment in drawn:
-        for single in _singly(claim, tables, experiment):
-            yield _row(single, experiment, judge(single, tables, experiment))
-    if not drawn:
+def _rows_of(claim: Claim, tables: Tables, experiment: str) -> Iterator[dict[str, Any]]:
+    if not experiment:
         yield _row(claim, "", Judgement("no experiment draws the figure", NOT_ASKED))
+        return
+    for single in _singly(claim, tables, experiment):
+        yield _row(single, experiment, judge(single, tables, experiment))
 
 
 def _singly(claim: Claim, tables: Tables, experiment: str) -> list[Claim]:

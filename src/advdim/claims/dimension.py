@@ -10,7 +10,7 @@ import pandas as pd
 from advdim.claims import needs
 from advdim.claims.base import Claim, Select, Tables
 from advdim.claims.intervals import Estimate
-from advdim.claims.rows import last_epochs, undefended
+from advdim.claims.rows import last_epochs, trained_by_pgd, undefended
 from advdim.claims.statistics import (
     differences,
     exponent,
@@ -37,21 +37,21 @@ def _at_three_sizes(tables: Tables, experiment: str) -> pd.DataFrame:
 
 
 def _by_strength(tables: Tables, experiment: str) -> pd.DataFrame:
-    return needs.strengths(needs.sizes(last_epochs(tables, experiment)), 3)
+    return needs.strengths(needs.sizes(trained_by_pgd(tables, experiment)), 3)
 
 
 def _strongest(tables: Tables, experiment: str) -> pd.DataFrame:
-    rows = needs.strengths(needs.sizes(last_epochs(tables, experiment)), 2)
+    rows = needs.strengths(needs.sizes(trained_by_pgd(tables, experiment)), 2)
     return rows[rows["epsilon"] == rows["epsilon"].max()]
 
 
 def _none_and_strongest(tables: Tables, experiment: str) -> pd.DataFrame:
-    rows = needs.strengths(last_epochs(tables, experiment), 2)
+    rows = needs.strengths(trained_by_pgd(tables, experiment), 2)
     return rows[rows["epsilon"].isin([0, rows["epsilon"].max()])]
 
 
 def _about_the_break(tables: Tables, experiment: str) -> pd.DataFrame:
-    rows = needs.sizes(last_epochs(tables, experiment))
+    rows = needs.sizes(trained_by_pgd(tables, experiment))
     weak = rows.loc[rows["epsilon"].between(0, WEAK, inclusive="right"), "epsilon"]
     strong = rows.loc[rows["epsilon"] >= STRONG, "epsilon"]
     if not rows.empty and (weak.empty or strong.empty):
@@ -76,8 +76,11 @@ def _trend_of_slopes(rows: pd.DataFrame) -> float:
 
 def _break_margin(rows: pd.DataFrame) -> dict[str, float]:
     """Return by how much the exponent is above the broken one before, and below it after."""
+    strengths = sorted(rows["epsilon"].unique())
+    if len(strengths) != 2:
+        return {"": math.nan}
+    weak, strong = strengths
     before, after = (exponent(group, "grad_l1_untied") for _, group in rows.groupby("epsilon"))
-    weak, strong = sorted(rows["epsilon"].unique())
     return {f"strength {weak:g}": before - BROKEN, f"strength {strong:g}": BROKEN - after}
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from advdim.claims import needs
 from advdim.claims.base import Claim, Select, Tables
 from advdim.claims.intervals import Estimate
-from advdim.claims.rows import epochs, last_epochs, undefended
+from advdim.claims.rows import epochs, last_epochs, trained_by_pgd, undefended
 from advdim.claims.statistics import exponent, rank_correlation
 from advdim.sweep import IDENTITY
 
@@ -18,7 +18,9 @@ def _overfitting(tables: Tables, experiment: str) -> pd.DataFrame:
     """Return, per undefended network, how measures at its lowest test loss differ from the last."""
     rows = undefended(epochs(tables, experiment)).sort_values("epoch")
     rows = rows[(rows["split"] == "test") & (rows["epoch"] >= 0)]
-    best = rows.loc[rows.groupby(IDENTITY)["loss"].idxmin()].set_index(IDENTITY)
+    # A loss that is not a number is no lowest one.
+    known = rows.dropna(subset=["loss"])
+    best = known.loc[known.groupby(IDENTITY)["loss"].idxmin()].set_index(IDENTITY)
     last = rows.drop_duplicates(IDENTITY, keep="last").set_index(IDENTITY).loc[best.index]
     return pd.DataFrame(
         {
@@ -84,7 +86,7 @@ def _norm_ratios(tables: Tables, experiment: str) -> pd.DataFrame:
 
 
 def _robustly_trained(tables: Tables, experiment: str) -> pd.DataFrame:
-    rows = needs.strengths(needs.sizes(last_epochs(tables, experiment)), 2)
+    rows = needs.strengths(needs.sizes(trained_by_pgd(tables, experiment)), 2)
     return rows[rows["epsilon"] > 0]
 
 

@@ -45,7 +45,10 @@ def epoch_spread(rows: pd.DataFrame, estimate: Estimate, extreme: str) -> tuple[
     """
     if "epoch" not in rows:
         return math.nan, math.nan
-    values = [combined(estimate(of_epoch), extreme) for _, of_epoch in rows.groupby("epoch")]
+    # Counted from the end: networks may be trained for different numbers of epochs.
+    keys = [name for name in (*IDENTITY, "curve", "split") if name in rows]
+    from_the_end = rows.groupby(keys)["epoch"].rank("dense", ascending=False)
+    values = [combined(estimate(part), extreme) for _, part in rows.groupby(from_the_end)]
     known = [value for value in values if math.isfinite(value)]
     if len(known) < 2:
         return math.nan, math.nan

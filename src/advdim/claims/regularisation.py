@@ -131,6 +131,8 @@ def _price_of_robustness(rows: pd.DataFrame) -> float:
 
 def _strength_factor(rows: pd.DataFrame) -> float:
     """Return by how much weaker PGD may be than augmentation for the same gradient norm."""
+    if not {"pgd_linf", "aug_linf"} <= set(rows["method"]):
+        return math.nan
     means = rows.groupby(["method", "epsilon"])["grad_l1"].mean()
     pgd, augmented = means["pgd_linf"], means["aug_linf"]
     order = np.argsort(pgd.to_numpy())

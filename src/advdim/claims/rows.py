@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from advdim.claims import needs
 from advdim.claims.base import Tables
 from advdim.sweep import IDENTITY
 
@@ -26,6 +27,12 @@ def last_epochs(tables: Tables, experiment: str) -> pd.DataFrame:
 def epochs(tables: Tables, experiment: str) -> pd.DataFrame:
     """Return all rows of the epochs of an experiment's finished cells, with some settings."""
     return tables["epochs"].merge(cells(tables, experiment)[[*IDENTITY, *SETTINGS]], on=IDENTITY)
+
+
+def trained_by_pgd(tables: Tables, experiment: str) -> pd.DataFrame:
+    """Return the rows of ``last_epochs`` of usual training and of PGD, as Section 4.2 has them."""
+    rows = needs.methods(last_epochs(tables, experiment), "pgd_linf")
+    return rows[rows["method"].isin(["none", "pgd_linf"])]
 
 
 def undefended(rows: pd.DataFrame) -> pd.DataFrame:

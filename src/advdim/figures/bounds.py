@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -20,8 +21,9 @@ from advdim.figures.style import (
     quantity_colours,
     say_empty,
     sequential,
+    strength_label,
 )
-from advdim.tables.bounds_beside_attacks import GREY_LEVELS, decades
+from advdim.tables.bounds_beside_attacks import GREY_LEVELS, compared, decades
 
 # One bound at every size: the largest may be of another kind at each.
 COMPARED = "operator_norms"
@@ -113,12 +115,12 @@ def certified_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSett
     """
     rows = tables["bounds"]
     unit = 1 / np.sqrt(rows["dimension"])
-    rows = rows.assign(certified=rows[COMPARED] * unit, attacked=rows["best_attack_l2"] * unit)
-    rows = rows.assign(gap=decades(rows["attacked"], rows["certified"]))
+    rows = rows.assign(certified=rows[COMPARED] * unit, adversarial=rows["best_attack_l2"] * unit)
+    rows = rows.assign(gap=decades(rows["adversarial"], rows["certified"]))
     figure, axes = panels(1, 3, settings)
     for axis, column, title in (
         (axes[0], "certified", f"certified ({COMPARED.replace('_', ' ')})"),
-        (axes[1], "attacked", "smallest adversarial found"),
+        (axes[1], "adversarial", "smallest adversarial found"),
     ):
         medians = _by_dimension(axis, rows, column)
         axis.set_ylabel(r"$\ell_2$ norm $/\sqrt{d}$ (normalised)")
@@ -137,10 +139,8 @@ def certified_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSett
     axes[2].set_ylim(bottom=0)
     if len(rows):
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(
-            handles, labels, title=r"training: PGD $\epsilon$", loc="outside lower center",
-            ncols=6, **LEGEND,
-        )  # fmt: skip
+        title = f"training: {strength_label(tables['cells'])}"
+        figure.legend(handles, labels, title=title, loc="outside lower center", ncols=6, **LEGEND)
     note_missing(figure, tables["cells"])
     return figure
 
@@ -158,20 +158,20 @@ def certified_accuracy(tables: Mapping[str, pd.DataFrame], settings: FigureSetti
     figure, axes = panels(1, len(ends), settings)
     colours = sequential(rows["size"])
     unit = 1 / np.sqrt(rows["dimension"].astype(float))
-    rows = rows.assign(certified=rows["sound"] * unit, attacked=rows["best_attack_l2"] * unit)
+    rows = rows.assign(certified=rows["sound"] * unit, adversarial=rows["best_attack_l2"] * unit)
     for axis, epsilon in zip(axes, ends, strict=True):
         axis.set_xlabel(r"threshold $\epsilon_\infty$ (normalised), $\ell_2$ norm $/\sqrt{d}$")
         axis.set_ylabel("accuracy (%)")
         axis.set_title(rf"training: $\epsilon$ = {epsilon:g}", fontsize="medium")
         shown = rows[rows["epsilon"] == epsilon]
-        limits = pd.concat([shown["certified"], shown["attacked"]])
+        limits = pd.concat([shown["certified"], shown["adversarial"]])
         limits = limits[np.isfinite(limits) & (limits > 0)]
         if limits.empty:
             say_empty(axis, "no finished cell")
             continue
         x = np.geomspace(limits.min() / 1.5, limits.max() * 1.5, 200)
         for size, images in shown.groupby("size"):
-            low, high = _accuracies(images, x)
+            low, high = _accuracies(compared(images), x)
             label = f"{size} pixels"
             axis.fill_between(x, low, high, color=colours[size], alpha=0.2, lw=0)
             axis.plot(x, low, "-", color=colours[size], lw=1.2, label=f"{label}, certified")
@@ -183,12 +183,16 @@ def certified_accuracy(tables: Mapping[str, pd.DataFrame], settings: FigureSetti
 
 
 def _accuracies(images: pd.DataFrame, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return, in percent per threshold, the share of right images that are certified or resist."""
+    """Return, in percent per threshold, the share of right images that are certified or resist.
+
+    Where none was attacked, none is known to resist: NaN.
+    """
     right = (images["label"] == images["prediction"]).to_numpy()
-    certified, attacked = (images[name].to_numpy(float) for name in ("certified", "attacked"))
+    certified, found = (images[name].to_numpy(float) for name in ("certified", "adversarial"))
     low = [(right & (certified > threshold)).mean() for threshold in thresholds]
-    high = [(right & ~(attacked <= threshold)).mean() for threshold in thresholds]
-    return 100 * np.array(low), 100 * np.array(high)
+    high = [(right & ~(found <= threshold)).mean() for threshold in thresholds]
+    known = 1.0 if images["attacked"].any() else math.nan
+    return 100 * np.array(low), 100 * known * np.array(high)
 
 
 def _by_dimension(axis: Axes, rows: pd.DataFrame, column: str) -> pd.Series:

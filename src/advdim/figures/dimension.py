@@ -24,6 +24,7 @@ from advdim.figures.style import (
     scaled,
     sequential,
     strength_axis,
+    strength_label,
     strength_positions,
 )
 from advdim.sweep import IDENTITY
@@ -48,7 +49,7 @@ def input_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSettings
     for axis in axes[:3]:
         axis.set_ylim(bottom=0)
     if len(rows):
-        axes[0].legend(title=r"PGD $\epsilon$", **LEGEND)
+        axes[0].legend(title=strength_label(rows), **LEGEND)
         axes[4].legend(title="size (pixels)", **LEGEND)
     note_missing(figure, cells)
     return figure
@@ -256,7 +257,7 @@ def _against_strength(axis: Axes, rows: pd.DataFrame, measure: str) -> None:
         statistics = _statistics(of_size, "epsilon", measure)
         x = statistics.index.map(positions)
         _curve(axis, x, statistics, color=colours[size], label=f"{size}")
-    strength_axis(axis, positions, r"PGD strength $\epsilon_\infty$")
+    strength_axis(axis, positions, strength_label(rows))
 
 
 def _accuracy_against_vulnerability(axis: Axes, rows: pd.DataFrame, smoothing: float) -> None:

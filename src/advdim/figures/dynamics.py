@@ -20,6 +20,7 @@ from advdim.figures.style import (
     say_empty,
     scaled,
     sequential,
+    strength_label,
 )
 from advdim.sweep import IDENTITY
 
@@ -48,8 +49,9 @@ def training_curves(tables: Mapping[str, pd.DataFrame], settings: FigureSettings
         top = max(axis.get_ylim()[1] for axis in line)
         for axis in line:
             axis.set_ylim(0, top)
+    label = strength_label(tables["cells"])
     for axis, epsilon in zip(grid[0], strengths, strict=True):
-        axis.set_title(rf"PGD $\epsilon$ = {epsilon:g}" if epsilon else "usual training")
+        axis.set_title(f"{label} = {epsilon:g}" if epsilon else "usual training")
     _size_legend(figure, colours, SPLITS)
     note_missing(figure, tables["cells"])
     return figure
@@ -141,7 +143,8 @@ def stopped_early(rows: pd.DataFrame) -> pd.DataFrame:
     tested = rows[rows["split"] == "test"].sort_values("epoch")
     measures = ["epoch", "loss", "accuracy", "vulnerability", "damage"]
     last = tested.groupby(IDENTITY)[measures].last()
-    lowest = tested.loc[tested.groupby(IDENTITY)["loss"].idxmin()]
+    known = tested.dropna(subset=["loss"])
+    lowest = known.loc[known.groupby(IDENTITY)["loss"].idxmin()]
     best = lowest.set_index(IDENTITY)[measures]
     return best.add_suffix("_best").join(last.add_suffix("_last")).reset_index()
 

@@ -34,7 +34,8 @@ def pooling(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Fig
     """
     cells = tables["cells"]
     rows = tables["epochs"].merge(cells[[*IDENTITY, "dimension", "dampening"]])
-    rows = rows[rows["split"] == "test"].assign(group=_groups(rows))
+    rows = rows[(rows["split"] == "test") & (rows["method"] == "none")]
+    rows = rows.assign(group=_groups(rows))
     start, end = rows[rows["epoch"] == -1], rows[rows["summarised"]]
     figure, axes = panels(2, 3, settings)
     colours = distinct(rows["group"].unique())

@@ -199,6 +199,12 @@ def strength_axis(axis: Axes, positions: dict[float, float], label: str) -> None
     axis.xaxis.set_minor_locator(NullLocator())
 
 
+def strength_label(rows: pd.DataFrame) -> str:
+    """Name the strength of training by its method, where the rows have one method only."""
+    names = [name for name in rows["method"].unique() if name != "none"]
+    return rf"{METHOD_LABELS[names[0]]}, $\epsilon$" if len(names) == 1 else r"strength $\epsilon$"
+
+
 def say_empty(axis: Axes, reason: str) -> None:
     """Write into a panel why it shows nothing."""
     axis.text(0.5, 0.5, reason, transform=axis.transAxes, ha="center", va="center", color="0.4")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +29,7 @@ from advdim.planning.costs import (
 )
 from advdim.planning.durations import in_words
 from advdim.planning.starts import jobs_at_once, jobs_of, processors, starting_seconds
+from advdim.planning.trial import usual_shape
 from advdim.results import (
     Record,
     Result,
@@ -182,7 +183,7 @@ def _recorded(config: Config) -> tuple[dict[Cell, Record], list[Cell]]:
     done, older = {}, []
     for result in all_results(config):
         record = _current_record(config, result) if result.stage == "train" else None
-        if record is not None:
+        if record is not None and record["status"] != "failed":
             done[result.cell] = record
             if is_older(config, result, record):
                 older.append(result.cell)
@@ -197,9 +198,9 @@ def _current_record(config: Config, result: Result) -> Record | None:
 def _time_steps(config: Config, dataset: str, network: str, size: int, method: str) -> StepTimes:
     settings = config.training_of(dataset, network)
     count = max(2, min(settings.batch_size, TIMED_PIXELS // size**2))
-    channels = config.datasets[dataset].usual_channels
-    pixels = _noise(count, channels, size)
-    module = build(config.networks[network], Shape(channels, size, 10), stream("plan"))
+    shape = usual_shape(config, dataset, size)
+    pixels = _noise(count, shape)
+    module = build(config.networks[network], shape, stream("plan"))
     _label_as_predicted(module, pixels)
     function = objective(method, getattr(config.methods, method).model_dump())
     random = stream("plan")
@@ -223,11 +224,13 @@ def _label_as_predicted(network: torch.nn.Module, pixels: Pixels) -> None:
     network.train()
 
 
-def _noise(count: int, channels: int, size: int) -> Pixels:
-    images = torch.randint(0, 256, (count, channels, size, size), dtype=torch.uint8)
-    labels = torch.randint(0, 10, (count,))
-    unit = Normalisation((0.5,) * channels, (0.2,) * channels)
-    return Pixels({"train": images}, {"train": labels}, [str(k) for k in range(10)], unit, 1)
+def _noise(count: int, shape: Shape) -> Pixels:
+    size = (count, shape.channels, shape.size, shape.size)
+    images = torch.randint(0, 256, size, dtype=torch.uint8)
+    labels = torch.randint(0, shape.classes, (count,))
+    unit = Normalisation((0.5,) * shape.channels, (0.2,) * shape.channels)
+    classes = [str(k) for k in range(shape.classes)]
+    return Pixels({"train": images}, {"train": labels}, classes, unit, 1)
 
 
 def _best_of(run: object, repeats: int = 2) -> float:
@@ -281,8 +284,9 @@ def _disk(config: Config, cells: list[Cell]) -> float:
         edge = min(size, dataset.native_edge or size)
         pixels += sum(dataset.image_counts()) * dataset.usual_channels * edge**2
     weights = 0
-    for name, size in {(cell.network, cell.size) for cell in cells}:
-        module = build(config.networks[name], Shape(3, size, 10), stream("plan"))
-        count = sum(1 for cell in cells if (cell.network, cell.size) == (name, size))
+    kinds = Counter((cell.dataset, cell.network, cell.size) for cell in cells)
+    for (name, network, size), count in kinds.items():
+        shape = usual_shape(config, name, size)
+        module = build(config.networks[network], shape, stream("plan"))
         weights += 4 * count * sum(p.numel() for p in module.parameters())
     return pixels + weights

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from advdim.config import Config, ConfigError
 from advdim.config.existing import ModuleNetwork, TimmNetwork, TorchvisionNetwork
 from advdim.sweep import bounded_cells, experiments_by_cell
 from advdim.units import Normalisation
 from advdim.user_code import UserCodeError, imported, unknown_argument
+
+if TYPE_CHECKING:
+    from advdim.networks.shape import Shape
 
 USUAL_CLASSES = 10
 # Arguments of a user's class that are not the user's to choose.
@@ -61,6 +64,14 @@ def _problems(config: Config) -> Iterator[str]:
             yield f"Config key 'networks.{network}' on {dataset!r} at size {size}: {found}"
 
 
+def usual_shape(config: Config, dataset: str, size: int) -> Shape:
+    """Return the shape of a dataset's images at a size, as far as it is known unread."""
+    from advdim.networks.shape import Shape
+
+    data = config.datasets[dataset]
+    return Shape(data.usual_channels, size, data.usual_classes() or USUAL_CLASSES)
+
+
 def _fault(
     config: Config,
     dataset: str,
@@ -71,7 +82,7 @@ def _fault(
     from advdim.bounds.from_torch import UnsupportedLayer, read_layers
     from advdim.networks.build import build
     from advdim.networks.existing import label
-    from advdim.networks.shape import NetworkError, Shape
+    from advdim.networks.shape import NetworkError
     from advdim.networks.trial import try_network
     from advdim.streams import stream
 
@@ -80,10 +91,9 @@ def _fault(
         if unknown:
             return unknown
     data = config.datasets[dataset]
-    classes = data.usual_classes()
-    shape = Shape(data.usual_channels, size, classes or USUAL_CLASSES)
-    if classes is None:
+    if data.usual_classes() is None:
         settings = settings.model_copy(update={"weights": None})
+    shape = usual_shape(config, dataset, size)
     given = data.normalisation
     # Computed ones are not known yet; any does for a trial.
     unit = (0.5,) * shape.channels

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 ONE_VALUE = {
     "--snakefile", "-s", "--profile", "--workflow-profile", "--directory", "-d",
-    "--cores", "-c", "--jobs", "-j", "--executor", "-e",
+    "--cores", "-c", "--jobs", "-j", "--executor", "-e", "--software-deployment-method", "--sdm",
 }  # fmt: skip
 MANY_VALUES = {
     "--configfile", "--configfiles", "--config", "-C", "--resources", "--res",
@@ -21,7 +21,7 @@ def same_options(arguments: Sequence[str]) -> str:
     kept = ["python", "-m", "snakemake"] if program.endswith("__main__.py") else [program]
     room = 0
     for argument in rest:
-        option, _, value = argument.partition("=")
+        option, value = _parts(argument)
         if argument.startswith("-"):
             room = 1 if option in ONE_VALUE else len(rest) if option in MANY_VALUES else 0
             if room:
@@ -31,3 +31,11 @@ def same_options(arguments: Sequence[str]) -> str:
             kept.append(argument)
             room -= 1
     return shlex.join(kept)
+
+
+def _parts(argument: str) -> tuple[str, str]:
+    """Split an option from the value that is written in one with it: ``--cores=4``, ``-c4``."""
+    if not argument.startswith("--") and argument[:2] in ONE_VALUE:
+        return argument[:2], argument[2:]
+    option, _, value = argument.partition("=")
+    return option, value

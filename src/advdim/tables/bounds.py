@@ -26,6 +26,7 @@ BOUND_COLUMNS = (
     Column("best_attack_l2", REAL, "normalised units", "smallest verified adversarial l2 norm"),
     Column("best_attack", TEXT, "", "attack that found it"),
     Column("fgsm_l2", REAL, "normalised units", "l2 norm of FGSM's, up to its largest epsilon"),
+    Column("attacked", FLAG, "", "some attack has tried this image"),
     Column("published_violated", FLAG, "", "the published bound is above best_attack_l2"),
 )
 GREY = "grey levels of 255 / d"
@@ -54,7 +55,9 @@ SANDWICH_COLUMNS = (
     Column("dimension", WHOLE, "", "d = channels * size * size"),
     Column("threshold", REAL, "normalised units", "l-inf threshold epsilon of the attacks"),
     Column("radius", REAL, "normalised units", "l2 norm epsilon sqrt(d) (Eq. 3), which holds both"),
-    Column("samples", WHOLE, "", "images with lower bounds"),
+    Column(
+        "samples", WHOLE, "", "images with lower bounds; of these, the attacked ones where some are"
+    ),
     Column("accuracy", REAL, "fraction", "share of correct predictions, before attack"),
     Column(
         "certified_accuracy",

@@ -17,6 +17,8 @@ from advdim.sweep import IDENTITY
 
 TOLERANCE = 1e-6  # relative; norms are taken in float32
 GREY_LEVELS = 255.0
+# What attacks add to the rows of bounds.
+ADDED = ["best_attack_l2", "best_attack", "fgsm_l2", "attacked", "published_violated"]
 
 
 class BoundViolation(RuntimeError):
@@ -29,11 +31,10 @@ def with_attacks(
     """Return one cell's ``bounds`` with the smallest verified adversarial of each sample.
 
     ``attacks`` are the cell's per-sample rows, of any attacks. FGSM counts up to ``largest_fgsm``
-    grey levels of 255. Samples without an adversarial have NaN.
+    grey levels of 255. Samples without an adversarial have NaN; ``attacked`` tells of which of
+    them none was found from those that no attack has tried.
     """
-    bounds = bounds.drop(
-        columns=["best_attack_l2", "best_attack", "fgsm_l2", "published_violated"], errors="ignore"
-    )
+    bounds = bounds.drop(columns=ADDED, errors="ignore")
     found = attacks[attacks["norm_l2"].notna()]
     best = found.sort_values("norm_l2", kind="stable").drop_duplicates("sample")
     best = best[["sample", "norm_l2", "attack"]].rename(
@@ -45,7 +46,10 @@ def with_attacks(
         fgsm = fgsm[grey <= largest_fgsm]
     fgsm = fgsm[["sample", "norm_l2"]].rename(columns={"norm_l2": "fgsm_l2"})
     joined = bounds.merge(best, how="left", on="sample").merge(fgsm, how="left", on="sample")
-    return joined.assign(published_violated=violated(joined["published"], joined))
+    return joined.assign(
+        attacked=joined["sample"].isin(attacks["sample"]),
+        published_violated=violated(joined["published"], joined),
+    )
 
 
 def violated(bound: pd.Series, rows: pd.DataFrame) -> pd.Series:
@@ -96,15 +100,17 @@ def certified_accuracies(
     """Yield one row per l-inf threshold from one cell's rows, as ``with_attacks`` gives them.
 
     The radius is Eq. 3's for l2, ``epsilon sqrt(d)``. A perturbation of l-inf norm epsilon is no
-    longer than that, so what is certified there is certified for both norms.
+    longer than that, so what is certified there is certified for both norms. Bounds and attacks
+    are compared on the images that were attacked; where none was, only certified ones are known.
     """
     if rows.empty:
         return
+    rows = compared(rows)
     first = rows.iloc[0]
     right = rows["label"] == rows["prediction"]
     for threshold in sorted(set(thresholds)):
         radius = threshold * math.sqrt(first["dimension"])
-        attacked = rows["best_attack_l2"] <= radius
+        right_under_attack = right & ~(rows["best_attack_l2"] <= radius)
         yield {
             **{name: first[name] for name in (*IDENTITY, "dimension")},
             "threshold": threshold,
@@ -112,8 +118,15 @@ def certified_accuracies(
             "samples": len(rows),
             "accuracy": float(right.mean()),
             "certified_accuracy": float((right & (rows["sound"] > radius)).mean()),
-            "attacked_accuracy": float((right & ~attacked).mean()),
+            "attacked_accuracy": (
+                float(right_under_attack.mean()) if rows["attacked"].any() else math.nan
+            ),
         }
+
+
+def compared(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of attacked images, or all where none was attacked."""
+    return rows[rows["attacked"]] if rows["attacked"].any() else rows
 
 
 def _statistics(quantity: str, values: pd.Series, rows: pd.DataFrame) -> dict[str, Any]:

@@ -25,7 +25,8 @@ def judge_claims(config: Config, inputs: Inputs, table: str, output: str | Path)
     }
     figures = {name: settings.figures for name, settings in config.experiments.items()}
     figures |= {name: settings.figures for name, settings in config.initialisation.items()}
-    write_table(output, table, claim_rows(CLAIMS, tables, figures))
+    attacks = {name: settings.attacks for name, settings in config.experiments.items()}
+    write_table(output, table, claim_rows(CLAIMS, tables, figures, attacks))
 
 
 def _empty(table: str) -> pd.DataFrame:
