@@ -19,6 +19,7 @@ from advdim.results import (
     is_older,
     read_record,
 )
+from advdim.words import counted
 
 log = logging.getLogger(__name__)
 # More names than these are in the file alone.
@@ -43,8 +44,7 @@ def check_complete(config: Config, command: str) -> None:
         elif is_older(config, result, record):
             older.append(result)
     if older:
-        _tell([f"{len(older)} networks were trained by older code and are kept; -R train trains "
-               "them again:", *(result.name for result in older)])  # fmt: skip
+        _tell(_older(older))
     path = Path(config.results, "failed.txt")
     if not (failed or outdated):
         path.unlink(missing_ok=True)
@@ -56,6 +56,15 @@ def check_complete(config: Config, command: str) -> None:
     _tell([*lines, f"This list is in {path}."])
     log.error("%d failed, %d out of date: see %s", len(failed), len(outdated), path)
     sys.exit(1)
+
+
+def _older(results: list[Result]) -> list[str]:
+    was, is_, it = ("was", "is", "it") if len(results) == 1 else ("were", "are", "them")
+    return [
+        f"{counted(len(results), 'network')} {was} trained by older code and {is_} kept; "
+        f"-R train trains {it} again:",
+        *(result.name for result in results),
+    ]
 
 
 def _failed(config: Config, results: list[Result], command: str) -> Iterator[str]:
@@ -73,10 +82,10 @@ def _failed(config: Config, results: list[Result], command: str) -> Iterator[str
 def _outdated(config: Config, results: list[Result], command: str) -> Iterator[str]:
     if not results:
         return
-    results_are = "result is" if len(results) == 1 else "results are"
+    are = "is" if len(results) == 1 else "are"
     yield (
-        f"{len(results)} {results_are} not of the present settings, code or images, and Snakemake "
-        "has lost what it knew of them (.snakemake); this command makes them again:"
+        f"{counted(len(results), 'result')} {are} not of the present settings, code or images, and "
+        "Snakemake has lost what it knew of them (.snakemake); this command makes them again:"
     )
     yield f"  {command} -R {_records(config, results)}"
 
