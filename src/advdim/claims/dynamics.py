@@ -12,15 +12,14 @@ from advdim.claims.intervals import Estimate
 from advdim.claims.rows import epochs, last_epochs, trained_by_pgd, undefended
 from advdim.claims.statistics import exponent, rank_correlation
 from advdim.sweep import IDENTITY
+from advdim.tables.lowest_loss import at_lowest_loss
 
 
 def _overfitting(tables: Tables, experiment: str) -> pd.DataFrame:
     """Return, per undefended network, how measures at its lowest test loss differ from the last."""
     rows = undefended(epochs(tables, experiment)).sort_values("epoch")
     rows = rows[(rows["split"] == "test") & (rows["epoch"] >= 0)]
-    # A loss that is not a number is no lowest one.
-    known = rows.dropna(subset=["loss"])
-    best = known.loc[known.groupby(IDENTITY)["loss"].idxmin()].set_index(IDENTITY)
+    best = at_lowest_loss(rows)
     last = rows.drop_duplicates(IDENTITY, keep="last").set_index(IDENTITY).loc[best.index]
     return pd.DataFrame(
         {

@@ -23,6 +23,7 @@ from advdim.figures.style import (
     strength_label,
 )
 from advdim.sweep import IDENTITY
+from advdim.tables.lowest_loss import at_lowest_loss
 
 CURVES = ("error", "loss", "grad_l1_untied", "vulnerability", "damage")
 SPLITS = {"test": "-", "train": "--"}
@@ -143,9 +144,7 @@ def stopped_early(rows: pd.DataFrame) -> pd.DataFrame:
     tested = rows[rows["split"] == "test"].sort_values("epoch")
     measures = ["epoch", "loss", "accuracy", "vulnerability", "damage"]
     last = tested.groupby(IDENTITY)[measures].last()
-    known = tested.dropna(subset=["loss"])
-    lowest = known.loc[known.groupby(IDENTITY)["loss"].idxmin()]
-    best = lowest.set_index(IDENTITY)[measures]
+    best = at_lowest_loss(tested)[measures]
     return best.add_suffix("_best").join(last.add_suffix("_last")).reset_index()
 
 
