@@ -1,18 +1,30 @@
-"""Snakemake, and the work of its jobs, in processes forked from one that has loaded them.
+"""Snakemake, and the scripts of its jobs, in processes forked from one that has loaded them.
 
-Most of a short process is imports, and the tests start hundreds.
+Most of a short process is imports, and the tests start hundreds. Of the package nothing is loaded
+before: a checkout of a test's own is read as anywhere else.
 """
 
 import multiprocessing
 import os
+import runpy
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
+from multiprocessing import connection, forkserver
 from pathlib import Path
 
 LOADED = multiprocessing.get_context("forkserver")
-LOADED.set_forkserver_preload(["snakemake.cli", "torch"])
+LOADED.set_forkserver_preload(
+    [
+        *("snakemake.cli", "torch", "pandas", "pyarrow.dataset", "pyarrow.parquet", "safetensors"),
+        *("smart_open", "pydantic"),
+        *("matplotlib.pyplot", "scipy.special", "scipy.stats", "sklearn.datasets", "jinja2"),
+    ]
+)
+# Starting a process looks after those of other threads.
+ONE_THREAD = threading.Lock()
 
 
 def snakemake(
@@ -34,13 +46,19 @@ def _run(
 ) -> subprocess.CompletedProcess:
     with tempfile.TemporaryDirectory() as place:
         files = [Path(place, name) for name in ("stdout", "stderr")]
-        process = LOADED.Process(
-            target=_there, args=(function, arguments, folder, environment, files)
-        )
-        process.start()
-        process.join()
+        code = _forked(function, arguments, folder, environment, files)
         said = [file.read_text() for file in files]
-    return subprocess.CompletedProcess(arguments, process.exitcode, *said)
+    return subprocess.CompletedProcess(arguments, code, *said)
+
+
+def _forked(*arguments: object) -> int:
+    process = LOADED.Process(target=_there, args=arguments)
+    with ONE_THREAD:
+        process.start()
+    connection.wait([process.sentinel])
+    with ONE_THREAD:
+        process.join()
+    return process.exitcode
 
 
 def _there(
@@ -53,17 +71,31 @@ def _there(
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:0] = environment["PYTHONPATH"].split(os.pathsep)
-    function(arguments)
+    function(arguments, files)
 
 
-def _snakemake(arguments: list[str]) -> None:
+def _snakemake(arguments: list[str], files: Sequence[Path]) -> None:
     from snakemake.cli import main
+    from snakemake.script import PythonScript
 
+    def execute_script(script: PythonScript, name: str, edit: bool = False) -> None:
+        code = _forked(_script, [name], Path.cwd(), dict(os.environ), files)
+        if code:
+            raise subprocess.CalledProcessError(code, ["python", name])
+
+    PythonScript.execute_script = execute_script
+    # Jobs are forked from the process that this one was forked from.
+    forkserver._forkserver.ensure_running = lambda: None
     sys.argv = ["snakemake", *arguments]
     main()
 
 
-def _make_results(arguments: list[str]) -> None:
+def _script(arguments: list[str], files: Sequence[Path]) -> None:
+    sys.argv = arguments
+    runpy.run_path(arguments[0], run_name="__main__")
+
+
+def _make_results(arguments: list[str], files: Sequence[Path]) -> None:
     import yaml
 
     from advdim.config import load
