@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import yaml
@@ -12,6 +10,7 @@ from advdim.config import load
 from advdim.results import all_results
 from advdim.stages.job import make
 from advdim.tables import read_table, write_frames
+from tests.forked import python
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {
@@ -26,9 +25,7 @@ CONFIG = {
 
 def call(folder, *command):
     environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}"}
-    done = subprocess.run(
-        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True
-    )
+    done = python(*command, folder=folder, environment=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from advdim.data.prepare import prepare
 from advdim.networks.build import Shape, build, save_network
 from advdim.results import Result
 from advdim.sweep import Cell
+from tests.forked import python
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {
@@ -42,13 +41,12 @@ def test_a_trained_network_is_attacked_at_every_precision(tmp_path):
     saved = Result.of("train", asdict(cell)).files(config)["network"]
     saved.parent.mkdir(parents=True)
     save_network(saved, network, settings, shape, pixels.normalisation)
-    command = [
-        sys.executable, ROOT / "benchmarks/precision_damage.py", file, "--dataset", "digits",
+    done = python(
+        ROOT / "benchmarks/precision_damage.py", file, "--dataset", "digits",
         "--network", "maxpool4", "--sizes", "8", "--strengths", "0.01", "--images", "16",
         "--precisions", "anchored", "bfloat16",
-    ]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        folder=ROOT, environment=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}"},
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     rows = {row["precision"]: row for row in json.loads(done.stdout)}
     assert rows["anchored"]["damage_of_float32"] > 0

@@ -2,17 +2,19 @@ import copy
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 from filelock import FileLock
 
-from tests.workflow.forked import make_results, snakemake
+from tests.forked import snakemake
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,35 +48,25 @@ class Workflow:
         self, *arguments: str, check: bool = True, project: Path = ROOT
     ) -> subprocess.CompletedProcess:
         command = self.command(*arguments, project=project)
-        done = snakemake(command["args"][3:], command["cwd"], command["env"])
+        folder, environment = command["cwd"], command["env"]
+        done = snakemake(*command["args"][3:], folder=folder, environment=environment)
         if check and done.returncode:
             pytest.fail(done.stdout + done.stderr)
         return done
 
-    def make_results(self, project: Path = ROOT) -> None:
-        """Make what jobs make, without them: for tests of what comes after."""
-        command = self.command(project=project)
-        done = make_results("sweep.yaml", command["cwd"], command["env"])
-        if done.returncode:
-            pytest.fail(done.stdout + done.stderr)
-        # Snakemake knows them from now on.
-        self.run(
-            "--touch",
-            "--forceall",
-            "--cores",
-            "1",
-            "--until",
-            "train",
-            "attack",
-            "bounds",
-            project=project,
-        )
+    def paste(self, command: str) -> subprocess.CompletedProcess:
+        """Run a command that advdim has printed, words as a shell splits them."""
+        program, *arguments = shlex.split(command)
+        assert program == "snakemake"
+        options = self.command()
+        return snakemake(*arguments, folder=options["cwd"], environment=options["env"])
 
     def start(self, *arguments: str) -> subprocess.Popen:
-        """Start Snakemake and return at once."""
+        """Start Snakemake in a process group of its own and return at once."""
         return subprocess.Popen(
-            **self.command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+            **self.command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
 
     def counts(self, *arguments: str, project: Path = ROOT) -> dict[str, int]:
         """Return how many jobs of each rule a run would start, from the dry run; tables by name.
@@ -108,23 +100,20 @@ class Workflow:
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory, worker_id):
-    """A function that runs a sweep with some arguments once for all workers of pytest-xdist."""
+    """A function that makes a folder by name once for all workers of pytest-xdist."""
     root = tmp_path_factory.getbasetemp()
     shared = root if worker_id == "master" else root.parent
 
-    def run(name: str, config: dict, *arguments: str) -> Workflow:
-        workflow = Workflow(shared / name, copy.deepcopy(config))
-        said = workflow.folder / "said.json"
-        with FileLock(f"{workflow.folder}.lock"):
-            if not said.exists():
-                workflow.folder.mkdir()
-                first = workflow.counts(*arguments)
-                output = workflow.run("--cores", "2", *arguments).stdout
-                said.write_text(json.dumps({"first": first, "output": output}))
-        workflow.first, workflow.output = json.loads(said.read_text()).values()
-        return workflow
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        folder = shared / name
+        with FileLock(f"{folder}.lock"):
+            if not (folder / "made").exists():
+                folder.mkdir()
+                make(folder)
+                (folder / "made").touch()
+        return folder
 
-    return run
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +121,17 @@ def finished(once):
     """A sweep that has run to its end once; tests that change something work on a copy."""
     from tests.conftest import SMALL
 
-    return once("finished-sweep", SMALL)
+    def run(folder: Path) -> None:
+        workflow = Workflow(folder, SMALL)
+        first = workflow.counts()
+        output = workflow.run("--cores", "2").stdout
+        (folder / "said.json").write_text(json.dumps({"first": first, "output": output}))
+
+    workflow = Workflow(once("finished-sweep", run), copy.deepcopy(SMALL))
+    workflow.first, workflow.output = json.loads(
+        (workflow.folder / "said.json").read_text()
+    ).values()
+    return workflow
 
 
 @pytest.fixture

@@ -123,7 +123,6 @@ def extended(project):
 
 def test_one_more_of_each_kind_runs_through_the_workflow(extended, tmp_path):
     workflow = Workflow(tmp_path, SWEEP)
-    workflow.make_results(project=extended)
     workflow.run("--cores", "2", project=extended)
     tables = workflow.results / "tables"
     (cell,) = read_table(tables / "cells.parquet").to_dict("records")

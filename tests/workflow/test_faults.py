@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -66,10 +67,7 @@ def test_a_failed_cell_is_named_and_everything_else_is_made(failing, tmp_path):
     (tmp_path / "mended").touch()
     counts = failing.counts("--config", "device=cpu")
     assert (counts["train"], counts["attack"]) == (1, 1)
-    options = failing.command()
-    assert subprocess.run(
-        command, shell=True, cwd=options["cwd"], env=options["env"], capture_output=True
-    ).returncode == 0  # fmt: skip
+    assert failing.paste(command).returncode == 0
     assert failing.run("--cores", "2", "--config", "device=cpu").returncode == 0
     assert not (tmp_path / "results/failed.txt").exists()
     assert failing.counts("--config", "device=cpu") == {}
@@ -99,15 +97,16 @@ def long(once, raw_config, tmp_path):
     raw_config["experiments"]["dimension"] |= {"sizes": [16], "epsilons": [0.01]}
     disturbed = Workflow(tmp_path, raw_config)
     disturbed.only("dimension")
-    return once("undisturbed", disturbed.config, *TRAINS_ONLY), disturbed
+
+    def train(folder: Path) -> None:
+        Workflow(folder, disturbed.config).run("--cores", "1", *TRAINS_ONLY)
+
+    return Workflow(once("undisturbed", train), disturbed.config), disturbed
 
 
 def start_and_wait(workflow: Workflow) -> subprocess.Popen:
-    """Start Snakemake in a process group of its own and return when its cell trains."""
-    running = subprocess.Popen(
-        **workflow.command("--cores", "1", *TRAINS_ONLY), stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
+    """Start Snakemake and return when its cell trains."""
+    running = workflow.start("--cores", "1", *TRAINS_ONLY)
     while not any("epoch 10/" in text for text in workflow.logs().values()):
         assert running.poll() is None
         time.sleep(0.05)

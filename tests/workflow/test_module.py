@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.workflow.forked import snakemake as start
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 def snakemake(folder: Path, *arguments: str, **environment: str) -> str:
     binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": binaries, "PYTHONPATH": str(ROOT / "src"), **environment}
-    done = start(["--profile", "none", *arguments], folder, environment)
+    done = forked.snakemake("--profile", "none", *arguments, folder=folder, environment=environment)
     if done.returncode:
         pytest.fail(done.stdout + done.stderr)
     return done.stdout + done.stderr

@@ -4,7 +4,10 @@ import json
 import re
 import shutil
 import subprocess
-import sys
+from contextlib import redirect_stdout
+from copy import deepcopy
+from io import StringIO
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -15,7 +18,10 @@ from docs.fill.pages import fill_pages, unused_pictures
 from docs.fill.pictures import said
 from docs.fill.published import Published, number
 
+from advdim.__main__ import main
+from advdim.commands import figures
 from advdim.tables import read_table, write_frames
+from tests.forked import snakemake
 from tests.workflow.conftest import ROOT, Workflow
 from tests.workflow.test_workflow import CELL
 
@@ -51,32 +57,43 @@ Nothing draws it.
 """
 
 
-@pytest.fixture(scope="module")
-def published(finished, tmp_path_factory):
+@pytest.fixture(scope="session")
+def published(finished, once):
     """A finished run as it is published, one network missing; figures made once."""
-    workflow = finished.copy(tmp_path_factory.mktemp("published"))
-    for path in (".snakemake", "results/pixels", "results/figures", CELL):
-        shutil.rmtree(workflow.folder / path)
-    for path in (workflow.results / "tables").iterdir():
-        if path.stem != "examples":
-            path.unlink()
-    for network in workflow.results.rglob("network.safetensors"):
-        network.unlink()
-    for experiment in workflow.config["experiments"].values():
-        # Each figure is a process; all of them are drawn elsewhere.
+    config = deepcopy(finished.config)
+    for experiment in config["experiments"].values():
+        # All of them are drawn elsewhere.
         experiment["figures"] = experiment["figures"][:1]
-    (workflow.folder / "published.yaml").write_text(yaml.safe_dump(workflow.config))
     nowhere = {"train": "nowhere/train.parquet", "test": "nowhere/test.parquet"}
-    workflow.config["datasets"]["digits"] = {"source": "parquet", **nowhere}
-    # what make figures calls, with another configuration
-    (arguments,) = re.findall(r"advdim figures (.*) --cores", (ROOT / "Makefile").read_text())
-    assert arguments == "config/presets/cifar10.yaml"
-    command = [sys.executable, "-m", "advdim", "figures", "sweep.yaml", "--cores", "2"]
-    started = {**workflow.command(), "args": [*command, "--options=--profile none"]}
-    done = subprocess.run(**started, capture_output=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Report in results/report.html, tables in results/tables." in done.stdout
-    return workflow
+    without_images = config | {"datasets": {"digits": {"source": "parquet", **nowhere}}}
+
+    def publish(folder: Path) -> None:
+        workflow = finished.copy(folder)
+        for path in (".snakemake", "results/pixels", "results/figures", CELL):
+            shutil.rmtree(folder / path)
+        for path in (workflow.results / "tables").iterdir():
+            if path.stem != "examples":
+                path.unlink()
+        for network in workflow.results.rglob("network.safetensors"):
+            network.unlink()
+        (folder / "published.yaml").write_text(yaml.safe_dump(config))
+        workflow.config = without_images
+        # as make figures calls it, with another configuration
+        (arguments,) = re.findall(r"advdim figures (.*) --cores", (ROOT / "Makefile").read_text())
+        assert arguments == "config/presets/cifar10.yaml"
+        environment = workflow.command()["env"]
+
+        def run(command: list[str], **options: object) -> subprocess.CompletedProcess:
+            return snakemake(*command[3:], folder=folder, environment=environment)
+
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as output:
+            patch.chdir(folder)
+            patch.setattr(figures.subprocess, "run", run)
+            options = ["--cores", "2", "--options=--profile none"]
+            assert main(["figures", "sweep.yaml", *options]) == 0
+        assert "Report in results/report.html, tables in results/tables." in output.getvalue()
+
+    return Workflow(once("published", publish), without_images)
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """What the README and the pages under docs print must run."""
 
+import runpy
 import shutil
-import subprocess
-import sys
 
 import duckdb
 import numpy as np
@@ -17,6 +16,7 @@ from advdim.config import load
 from advdim.data.batches import Batches
 from advdim.data.pixels import load_pixels
 from advdim.networks.build import load_network
+from tests.forked import python
 from tests.pages import blocks, files
 from tests.workflow.conftest import ROOT, Workflow
 
@@ -127,7 +127,6 @@ def test_own_data_network_method_and_attack_run_together(tmp_path):
         },
     }  # fmt: skip
     workflow = Workflow(tmp_path, config)
-    workflow.make_results()
     workflow.run("--cores", "2", "figures")
     cells = pd.read_parquet(tmp_path / "results/tables/cells.parquet")
     assert list(cells["method"]) == ["noisy"]
@@ -149,25 +148,26 @@ def test_own_data_network_method_and_attack_run_together(tmp_path):
     assert said in done.stdout + done.stderr
 
 
-def test_the_existing_network_of_the_examples_is_measured_attacked_and_bounded(tmp_path):
+def test_the_existing_network_of_the_examples_is_measured_attacked_and_bounded(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     example = ROOT / "examples/existing_network"
     shutil.copy(example / "digits_network.py", tmp_path)
-    subprocess.run([sys.executable, "digits_network.py"], cwd=tmp_path, check=True)
+    runpy.run_path("digits_network.py", run_name="__main__")
     config = yaml.safe_load((example / "sweep.yaml").read_text())
     config["datasets"]["digits"] |= {"train_images": 400, "test_images": 100}
     few = {"autoattack_linf": {"steps": 2, "queries": 5}}
     config["attacks"] |= {"images": 4, "options": few}
     config["bounds"] = {"images": 4}
-    # Each attack and figure is a process; one of each kind has its own test elsewhere.
+    # The others have tests of their own elsewhere.
     config["experiments"]["existing"] |= {"attacks": ["autoattack_linf"], "figures": []}
     workflow = Workflow(tmp_path, config)
-    checked = subprocess.run(
-        [sys.executable, "-m", "advdim", "check", "sweep.yaml"],
-        **{k: v for k, v in workflow.command().items() if k != "args"}, capture_output=True,
-    )  # fmt: skip
+    environment = workflow.command()["env"]
+    check = ("-m", "advdim", "check", "sweep.yaml")
+    checked = python(*check, folder=tmp_path, environment=environment)
     assert checked.stdout == "sweep.yaml is valid: 2 networks and 2 attacks.\n"
     made = ("--", *(f"results/tables/{table}.parquet" for table in ("cells", "bounds")))
-    workflow.make_results()
     workflow.run("--cores", "2", *made)
     cells = pd.read_parquet(tmp_path / "results/tables/cells.parquet").set_index("size")
     assert (cells["epochs"] == 0).all()

@@ -1,3 +1,5 @@
+import os
+import signal
 import subprocess
 import time
 
@@ -198,7 +200,6 @@ def test_a_diverged_cell_is_a_result(raw_config, tmp_path):
     raw_config["experiments"]["dimension"]["figures"].pop()
     del raw_config["initialisation"]
     workflow = Workflow(tmp_path, raw_config)
-    workflow.make_results()
     workflow.run("--cores", "2")
     cells = read_table(tmp_path / "results/tables/cells.parquet")
     assert set(cells["status"]) == {"diverged"}
@@ -218,7 +219,7 @@ def test_two_snakemakes_at_once_are_kept_apart(finished, tmp_path):
         assert first.poll() is None
         time.sleep(0.05)
     second = workflow.run("--cores", "1", check=False)
-    first.terminate()
+    os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
     assert second.returncode
     assert "cannot be locked" in (second.stdout + second.stderr).lower()

@@ -128,15 +128,17 @@ def certified_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSett
         if len(medians):
             x = np.sqrt(np.array([rows["dimension"].min(), rows["dimension"].max()], float))
             axis.plot(x, medians.max() * x[0] / x, ":", color="0.4", label=r"$1/\sqrt{d}$")
-            axis.set(xscale="log", yscale="log")
-            ticks = np.sqrt(sorted(rows["dimension"].unique()))
-            axis.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks], minor=False)
-            axis.set_xticks([], minor=True)
+            axis.set_yscale("log")
             axis.yaxis.set_minor_formatter(NullFormatter())
     _by_dimension(axes[2], rows, "gap")
     axes[2].set_ylabel("decades")
     axes[2].set_title("adversarial over certified", fontsize="medium")
     axes[2].set_ylim(bottom=0)
+    ticks = np.sqrt(sorted(rows["dimension"].unique()))
+    for axis in axes if len(rows) else ():
+        axis.set_xscale("log")
+        axis.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks], minor=False)
+        axis.set_xticks([], minor=True)
     if len(rows):
         handles, labels = axes[0].get_legend_handles_labels()
         title = f"training: {strength_label(tables['cells'])}"

@@ -28,25 +28,25 @@ ONE_THREAD = threading.Lock()
 
 
 def snakemake(
-    arguments: Sequence[str], folder: Path, environment: dict[str, str]
+    *arguments: str, folder: Path, environment: dict[str, str]
 ) -> subprocess.CompletedProcess:
     """Run ``snakemake ARGUMENTS`` in a folder, with just this environment, to its end."""
-    return _run(_snakemake, list(arguments), folder, environment)
+    return _run(_snakemake, arguments, folder, environment)
 
 
-def make_results(
-    configfile: str, folder: Path, environment: dict[str, str]
+def python(
+    *arguments: str | Path, folder: Path, environment: dict[str, str]
 ) -> subprocess.CompletedProcess:
-    """Make all results of a sweep one after another, as its jobs do; no tables."""
-    return _run(_make_results, [configfile], folder, environment)
+    """Run ``python ARGUMENTS``, a file or ``-m`` and a module, as ``snakemake`` does."""
+    return _run(_python, arguments, folder, environment)
 
 
 def _run(
-    function: Callable, arguments: list[str], folder: Path, environment: dict[str, str]
+    function: Callable, arguments: Sequence[str | Path], folder: Path, environment: dict[str, str]
 ) -> subprocess.CompletedProcess:
     with tempfile.TemporaryDirectory() as place:
         files = [Path(place, name) for name in ("stdout", "stderr")]
-        code = _forked(function, arguments, folder, environment, files)
+        code = _forked(function, list(map(str, arguments)), folder, environment, files)
         said = [file.read_text() for file in files]
     return subprocess.CompletedProcess(arguments, code, *said)
 
@@ -79,7 +79,7 @@ def _snakemake(arguments: list[str], files: Sequence[Path]) -> None:
     from snakemake.script import PythonScript
 
     def execute_script(script: PythonScript, name: str, edit: bool = False) -> None:
-        code = _forked(_script, [name], Path.cwd(), dict(os.environ), files)
+        code = _forked(_python, [name], Path.cwd(), dict(os.environ), files)
         if code:
             raise subprocess.CalledProcessError(code, ["python", name])
 
@@ -90,18 +90,11 @@ def _snakemake(arguments: list[str], files: Sequence[Path]) -> None:
     main()
 
 
-def _script(arguments: list[str], files: Sequence[Path]) -> None:
-    sys.argv = arguments
-    runpy.run_path(arguments[0], run_name="__main__")
-
-
-def _make_results(arguments: list[str], files: Sequence[Path]) -> None:
-    import yaml
-
-    from advdim.config import load
-    from advdim.results import all_results, revision
-    from advdim.stages.job import make
-
-    config = load(yaml.safe_load(Path(arguments[0]).read_text()))
-    for result in all_results(config):
-        make(config, result, revision=revision(config, result), threads=1)
+def _python(arguments: list[str], files: Sequence[Path]) -> None:
+    if arguments[0] == "-m":
+        sys.argv = arguments[1:]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = arguments
+        sys.path.insert(0, str(Path(arguments[0]).parent))
+        runpy.run_path(arguments[0], run_name="__main__")
