@@ -1,7 +1,7 @@
 # One attack on one cell: another attack runs that attack alone.
 
 
-rule attack:
+use rule train as attack with:
     input:
         **inputs("train", "network"),
         **inputs("pixels", "pixels"),
@@ -9,17 +9,10 @@ rule attack:
         **outputs("attack"),
     log:
         log_of("attack"),
-    group:
-        group_of
-    conda:
-        "../../envs/advdim.yaml"
-    threads: CONFIG.threads
     resources:
         **resources("attack"),
     params:
         **params("attack"),
-    script:
-        "../scripts/result.py"
 
 
 # A few images per size for one figure: one job for all, since each takes a second.

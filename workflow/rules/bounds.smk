@@ -1,7 +1,7 @@
 # Lower bounds per cell, whatever attacks it.
 
 
-rule bounds:
+use rule train as bounds with:
     input:
         **inputs("train", "network"),
         **inputs("pixels", "pixels"),
@@ -9,14 +9,7 @@ rule bounds:
         **outputs("bounds"),
     log:
         log_of("bounds"),
-    group:
-        group_of
-    conda:
-        "../../envs/advdim.yaml"
-    threads: CONFIG.threads
     resources:
         **resources("bounds"),
     params:
         **params("bounds"),
-    script:
-        "../scripts/result.py"

@@ -1,7 +1,7 @@
 # Fresh networks, never trained: one job per (experiment, network) for all sizes and seeds.
 
 
-rule initialisation:
+use rule train as initialisation with:
     input:
         unpack(fresh_inputs),
     output:
@@ -10,12 +10,7 @@ rule initialisation:
         log_of("initialisation"),
     group:
         "initialisation"
-    conda:
-        "../../envs/advdim.yaml"
-    threads: CONFIG.threads
     resources:
         **resources("initialisation"),
     params:
         **params("initialisation"),
-    script:
-        "../scripts/result.py"
