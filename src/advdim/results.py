@@ -117,8 +117,9 @@ class Result:
 
     def files(self, config: Config) -> dict[str, Path]:
         """Return the result's files by name, the record last."""
+        values = self.wildcards
         return {
-            name: Path(config.results, pattern.format(**self.wildcards))
+            name: Path(config.results, pattern.format(**values))
             for name, pattern in FILES[self.stage].items()
         }
 

@@ -88,16 +88,6 @@ def result_of(stage, wildcards):
     return Result.of(stage, dict(wildcards.items()))
 
 
-def of(stage, function, *arguments):
-    """What a function says of the result that a job is to make."""
-
-    def said(wildcards):
-        publish_run()
-        return function(CONFIG, result_of(stage, wildcards), *arguments)
-
-    return said
-
-
 def file(stage, name):
     return f"{RESULTS}/{FILES[stage][name]}"
 
@@ -124,16 +114,17 @@ def resources_of_kind(kind, attempt):
 
 def params(stage):
     """Another value starts the job again; networks of older code are named, not trained."""
-    code = {} if stage == "train" else {"code": of(stage, code_hash)}
-    settings = {
-        "settings": lambda wildcards: settings_of_kind(result_of(stage, wildcards).kind)
-    }
-    return {
-        "stage": stage,
-        **settings,
-        **code,
-        "revision": of(stage, revision, RECORD),
-    }
+
+    def made_from(wildcards):
+        publish_run()
+        result = result_of(stage, wildcards)
+        return {
+            "settings": settings_of_kind(result.kind),
+            "code": None if stage == "train" else code_hash(CONFIG, result),
+            "revision": revision(CONFIG, result, RECORD),
+        }
+
+    return {"stage": stage, "made_from": made_from}
 
 
 def resources(stage):

@@ -16,7 +16,12 @@ def all_inputs(results, *names):
 
 @cache
 def all_of(stage):
-    return [result for result in all_results(CONFIG) if result.stage == stage]
+    return [result for result in everything() if result.stage == stage]
+
+
+@cache
+def everything():
+    return list(all_results(CONFIG))
 
 
 def all_files(wildcards):

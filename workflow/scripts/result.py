@@ -10,7 +10,7 @@ if snakemake.output.record != str(result.record(config)):
 make(
     config,
     result,
-    revision=snakemake.params.revision,
+    revision=snakemake.params.made_from["revision"],
     threads=snakemake.threads,
     forced=run.forces(snakemake.rule, snakemake.output),
     run=run.name,
