@@ -1,12 +1,11 @@
 """One more of each kind: a function in a module, an entry in the catalogue, and nothing else."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from advdim.tables import read_table
+from tests.forked import python
 from tests.workflow.conftest import Workflow
 
 MODULES = {
@@ -153,10 +152,10 @@ def test_one_more_of_each_kind_runs_through_the_workflow(extended, tmp_path):
 
 def test_the_schema_the_reference_and_the_checks_know_it(extended):
     def said(command):
-        return subprocess.run(
-            [sys.executable, "-m", "advdim", command], capture_output=True, text=True, check=True,
-            env={"PYTHONPATH": str(extended / "src")}, cwd=extended,
-        ).stdout  # fmt: skip
+        environment = {"PYTHONPATH": str(extended / "src")}
+        done = python("-m", "advdim", command, folder=extended, environment=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     schema = json.loads(said("schema"))
     assert "logit_penalty" in schema["$defs"]["Methods"]["properties"]
