@@ -137,9 +137,4 @@ def resources(stage):
 
     estimated = {name: resource(name) for name in ("mem_mb", "runtime", "gpu_mb")}
     gpu = int(CONFIG.device == "cuda" and stage not in {"pixels", "bounds"})
-    return {
-        **estimated,
-        "slot": 1,
-        "gpu": gpu,
-        "slurm_extra": "--signal=TERM@120",
-    }
+    return {**estimated, "slot": 1, "gpu": gpu, "slurm_extra": "--signal=TERM@120"}
