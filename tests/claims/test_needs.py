@@ -112,6 +112,28 @@ def test_pgd_that_removes_little_does_not_tell_its_price():
     )
 
 
+def test_a_method_of_one_strength_says_nothing_of_more():
+    tables = only("cells", network=["strided"])
+    cells = tables["cells"]
+    strengths = sorted(cells["epsilon"].unique())
+
+    def at(method, strength):
+        return (cells["method"] == method) & (cells["epsilon"] == strength)
+
+    plain = cells["method"] == "none"
+    weak = at("grad_l1", strengths[1])
+    tables["cells"] = cells[
+        plain | weak | at("grad_l1", strengths[2]) | at("grad_l2", strengths[1])
+    ]
+    (claim,) = [claim for claim in CLAIMS if claim.name == "strength_lowers_gradients"]
+    (row,) = claim_rows([claim], tables, {"here": [claim.figure]})
+    assert row["count"] == len(tables["cells"]) - at("grad_l2", strengths[1]).sum()
+    tables["cells"] = cells[plain | weak | at("grad_l2", strengths[2])]
+    assert reason("strength_lowers_gradients", tables) == (
+        "no method was trained at 3 strengths, usual training included"
+    )
+
+
 def test_an_edge_moves_to_the_statistic():
     (claim,) = [claim for claim in CLAIMS if claim.name == "damage_is_first_order"]
     assert null_worlds.at_the_edge(claim, 1.1).high == 1.1

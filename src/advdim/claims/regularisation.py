@@ -35,7 +35,11 @@ def _attacked(tables: Tables, experiment: str) -> pd.DataFrame:
 
 
 def _curves(tables: Tables, experiment: str) -> pd.DataFrame:
-    return curves(needs.strengths(last_epochs(tables, experiment), 3))
+    rows = curves(needs.strengths(last_epochs(tables, experiment), 3))
+    strengths = rows.groupby("curve")["epsilon"].transform("nunique")
+    if len(rows) and not (strengths >= 3).any():
+        raise needs.Undecidable("no method was trained at 3 strengths, usual training included")
+    return rows[strengths >= 3]
 
 
 def _attacked_curves(tables: Tables, experiment: str) -> pd.DataFrame:
