@@ -2,7 +2,6 @@ import copy
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -55,8 +54,10 @@ class Workflow:
         return done
 
     def paste(self, command: str) -> subprocess.CompletedProcess:
-        """Run a command that advdim has printed, words as a shell splits them."""
-        program, *arguments = shlex.split(command)
+        """Run a command that advdim has printed; a shell splits it into words."""
+        split = ["bash", "-c", f"printf '%s\\0' {command}"]
+        words = subprocess.run(split, capture_output=True, text=True, check=True).stdout
+        program, *arguments = words.split("\0")[:-1]
         assert program == "snakemake"
         options = self.command()
         return snakemake(*arguments, folder=options["cwd"], environment=options["env"])
