@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from scipy import stats
 
 from advdim.catalogue import attacks as catalogue
@@ -177,7 +178,7 @@ def test_every_figure_draws_and_labels(name, tmp_path):
         assert axis.get_xlabel()
         assert axis.get_ylabel()
         assert axis.lines or axis.containers
-    style.save(figure, tmp_path / "one.svg", FigureSettings())
+    style.save(figure, [tmp_path / "one.svg"], FigureSettings())
     assert (tmp_path / "one.svg").stat().st_size > 1000
 
 
@@ -218,8 +219,20 @@ def test_a_cell_that_diverged_late_is_named_and_not_shown(raw_config):
 def test_no_format_holds_a_time(suffix, tmp_path):
     for run in ("one", "two"):
         figure = draw("early_stopping", synthetic_tables())
-        style.save(figure, tmp_path / f"{run}.{suffix}", FigureSettings())
+        style.save(figure, [tmp_path / f"{run}.{suffix}"], FigureSettings())
     assert (tmp_path / f"one.{suffix}").read_bytes() == (tmp_path / f"two.{suffix}").read_bytes()
+
+
+def test_the_layout_is_found_once_for_all_files(tmp_path, monkeypatch):
+    found = []
+    execute = ConstrainedLayoutEngine.execute
+    monkeypatch.setattr(
+        ConstrainedLayoutEngine, "execute", lambda *args: found.append(1) or execute(*args)
+    )
+    figure = draw("input_dimension", synthetic_tables())
+    files = [tmp_path / f"one.{suffix}" for suffix in ("pdf", "png", "svg")]
+    style.save(figure, files, FigureSettings())
+    assert all(file.stat().st_size for file in files) and len(found) == 1
 
 
 def test_figure_2_shows_the_square_root_law():

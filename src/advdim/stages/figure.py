@@ -21,12 +21,11 @@ def draw_figure(
     table_files: Mapping[str, str],
     outputs: Iterable[str],
 ) -> None:
-    """Draw a figure from its tables and save it once per output."""
+    """Draw a figure from its tables and save it in every format."""
     function = FIGURES[figure].load()
     tables = {name: read_table(path) for name, path in table_files.items()}
     drawn = function(of_experiments(tables, config, [experiment]), config.figures)
-    for path in outputs:
-        save(drawn, path, config.figures)
+    save(drawn, outputs, config.figures)
     plt.close(drawn)
 
 
