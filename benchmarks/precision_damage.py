@@ -22,7 +22,7 @@ from typing import Any
 import pandas as pd
 import torch
 import yaml
-from rounding import TWINS, forget
+from rounding import TWINS
 from torch import Tensor, nn
 
 from advdim.config import Config, load
@@ -30,6 +30,7 @@ from advdim.data.batches import first_inputs
 from advdim.data.prepare import prepare
 from advdim.networks.build import load_network
 from advdim.networks.perturbations import ascend, per_sample_loss, uniform_start
+from advdim.networks.precision import Arithmetic
 from advdim.results import Result
 from advdim.stages.machine import reproducible
 from advdim.streams import stream
@@ -98,14 +99,15 @@ def damage(
     strength: float,
 ) -> float:
     """Return the mean increase of the float32 loss under PGD crafted at a precision."""
-    twin, random, increases = TWINS[precision](network.train()), stream("start"), []
+    crafting = Arithmetic(precision, TWINS[precision](network.train()))
+    random, increases = stream("start"), []
     for inputs, labels in batches:
-        forget(twin)
-        delta = ascend(
-            twin, inputs, labels, strength,
-            steps=STEPS, relative_step=RELATIVE_STEP,
-            start=uniform_start(inputs, strength, random),
-        )  # fmt: skip
+        with crafting.step():
+            delta = ascend(
+                crafting.crafting, inputs, labels, strength,
+                steps=STEPS, relative_step=RELATIVE_STEP,
+                start=uniform_start(inputs, strength, random),
+            )  # fmt: skip
         # in float64, as a weak attack's increase is near float32's own rounding
         network.double()
         with torch.no_grad():

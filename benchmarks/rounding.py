@@ -14,6 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from advdim.networks.layers import padded
+from advdim.networks.low_precision import Anchored
+from advdim.networks.precision import Arithmetic
+from advdim.training.loop import Trainer
 
 TF32_BITS, BFLOAT16_BITS = 10, 7
 Bilinear = Callable[[Tensor, Tensor], Tensor]
@@ -51,7 +54,7 @@ SPLIT_BFLOAT16 = Rule(BFLOAT16_BITS, parts=2)
 def nearest(values: Tensor, bits: int) -> Tensor:
     """Round float32 to ``bits`` behind the first significant one, to even where two are as near."""
     dropped = 23 - bits
-    integers = values.contiguous().view(torch.int32)
+    integers = values.view(torch.int32)
     half = (1 << (dropped - 1)) - 1 + ((integers >> dropped) & 1)
     return ((integers + half) & -(1 << dropped)).view(torch.float32)
 
@@ -60,27 +63,35 @@ class RoundedConvolution(nn.Module):
     """A convolution whose forward and backward pass round by a rule each.
 
     Where it is ``anchored``, the first pass is in float32, and later ones round how far their
-    inputs are from the first one's.
+    inputs are from the first one's. Its weights get a gradient where it ``learns``.
     """
 
     def __init__(
-        self, convolution: nn.Conv2d, forward: Rule, backward: Rule, anchored: bool = False
+        self,
+        convolution: nn.Conv2d,
+        forward: Rule,
+        backward: Rule,
+        *,
+        anchored: bool = False,
+        learns: bool = False,
     ) -> None:
         super().__init__()
-        self.convolution, self.rules, self.anchored = convolution, (forward, backward), anchored
+        self.convolution, self.rules = convolution, (forward, backward)
+        self.anchored, self.learns = anchored, learns
         self.anchor: tuple[Tensor, Tensor] | None = None
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C', H', W')."""
-        bias = self.convolution.bias
-        maps = padded(self.convolution, maps)
+        layer = self.convolution
+        weight = layer.weight if self.learns else layer.weight.detach()
+        maps = padded(layer, maps)
         if self.anchor:
             start, value = self.anchor
-            return value + _Rounded.apply(maps - start, self.convolution, *self.rules)
+            return value + _Rounded.apply(maps - start, weight, layer, *self.rules)
         rule = FLOAT32 if self.anchored else self.rules[0]
-        outputs = _Rounded.apply(maps, self.convolution, rule, self.rules[1])
-        if bias is not None:
-            outputs = outputs + bias.view(1, -1, 1, 1)
+        outputs = _Rounded.apply(maps, weight, layer, rule, self.rules[1])
+        if layer.bias is not None:
+            outputs = outputs + layer.bias.view(1, -1, 1, 1)
         if self.anchored:
             self.anchor = maps.detach(), outputs.detach()
         return outputs
@@ -88,25 +99,31 @@ class RoundedConvolution(nn.Module):
 
 class _Rounded(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, maps: Tensor, layer: nn.Conv2d, forward: Rule, backward: Rule) -> Tensor:
-        ctx.layer, ctx.rule, ctx.shape = layer, backward, maps.shape
+    def forward(
+        ctx: Any, maps: Tensor, weight: Tensor, layer: nn.Conv2d, forward: Rule, backward: Rule
+    ) -> Tensor:
+        ctx.layer, ctx.rule = layer, backward
+        ctx.save_for_backward(maps, weight)
         return forward(
             lambda x, w: nn.functional.conv2d(x, w, None, layer.stride, 0, layer.dilation),
             maps,
-            layer.weight.detach(),
+            weight,
         )
 
     @staticmethod
-    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor, None, None, None]:
-        layer = ctx.layer
-        to_maps = ctx.rule(
-            lambda g, w: nn.grad.conv2d_input(
-                ctx.shape, w, g, layer.stride, 0, layer.dilation, layer.groups
-            ),
-            cotangent,
-            layer.weight.detach(),
-        )
-        return to_maps, None, None, None
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:
+        maps, weight = ctx.saved_tensors
+        how = ctx.layer.stride, 0, ctx.layer.dilation
+        to_maps = to_weight = None
+        if ctx.needs_input_grad[0]:
+            to_maps = ctx.rule(
+                lambda g, w: nn.grad.conv2d_input(maps.shape, w, g, *how), cotangent, weight
+            )
+        if ctx.needs_input_grad[1]:
+            to_weight = ctx.rule(
+                lambda g, x: nn.grad.conv2d_weight(x, weight.shape, g, *how), cotangent, maps
+            )
+        return to_maps, to_weight, None, None, None
 
 
 class _RoundedMaps(torch.autograd.Function):
@@ -128,6 +145,16 @@ class RoundedMaps(nn.Module):
         return rounded
 
 
+class Rounded(Anchored):
+    """A twin of a network, on its parameters and statistics, whose convolutions round."""
+
+    def forget(self) -> None:
+        """Let the next pass be the first one."""
+        for layer in self:
+            if isinstance(layer, RoundedConvolution):
+                layer.anchor = None
+
+
 def rounded(
     network: nn.Sequential,
     forward: Rule = FLOAT32,
@@ -136,31 +163,27 @@ def rounded(
     first_in_float32: bool = False,
     anchored: bool = False,
     maps: bool = False,
-) -> nn.Sequential:
-    """Return a twin on the same parameters that rounds; with ``maps`` what passes between layers.
+    learns: bool = False,
+) -> Rounded:
+    """Return a twin that rounds; with ``maps`` what passes between layers, too.
 
-    ``first_in_float32`` leaves the forward pass of the first convolution as it is.
+    ``first_in_float32`` leaves the forward pass of the first convolution as it is; the weights of
+    a twin that ``learns`` get gradients.
     """
-    twins, seen = nn.Sequential(), 0
+    layers: list[nn.Module] = []
+    first = True
     for layer in network:
         if isinstance(layer, nn.Conv2d):
-            exact = first_in_float32 and not seen
-            layer = RoundedConvolution(layer, FLOAT32 if exact else forward, backward, anchored)
-            seen += 1
-        twins.append(layer)
+            rule = FLOAT32 if first_in_float32 and first else forward
+            layer = RoundedConvolution(layer, rule, backward, anchored=anchored, learns=learns)
+            first = False
+        layers.append(layer)
         if maps and not isinstance(layer, nn.Linear):
-            twins.append(RoundedMaps())
-    return twins
+            layers.append(RoundedMaps())
+    return Rounded(*layers)
 
 
-def forget(twin: nn.Module) -> None:
-    """Let the next pass be the first one."""
-    for module in twin.modules():
-        if isinstance(module, RoundedConvolution):
-            module.anchor = None
-
-
-# What the package offers or could, as it rounds.
+# What the package offers or could, as it rounds when it crafts attacks.
 TWINS: dict[str, Callable[[nn.Sequential], nn.Module]] = {
     "float32": lambda network: network,
     "tf32": lambda network: rounded(network, TF32, TF32, first_in_float32=True),
@@ -172,3 +195,13 @@ TWINS: dict[str, Callable[[nn.Sequential], nn.Module]] = {
     ),
     "bfloat16": lambda network: rounded(network, BFLOAT16, BFLOAT16, maps=True),
 }
+
+
+def let_round(trainer: Trainer, precision: str) -> None:
+    """Let a trainer round as other hardware does at a precision, TF32 where weights learn, too."""
+    network = trainer.network
+    assert isinstance(network, nn.Sequential)
+    trainer.arithmetic = Arithmetic(precision, TWINS[precision](network))
+    if precision == "tf32":
+        trainer.network = rounded(network, TF32, TF32, first_in_float32=True, learns=True)
+        trainer.state.network = trainer.network

@@ -4,7 +4,8 @@ For each method and seed the same initial network is trained on the dataset of a
 plainly (a loader that transforms images one by one, float32, the step of ``reference.py``), and by
 the package at each precision. Each run is a process of its own; processor seconds count, and leave
 out measuring. All networks are then measured alike. Prints, per method and variant, the seconds,
-their ratio to the first variant's, and each measure over the seeds. JSON goes to ``--json``.
+their ratio to the first variant's, and each measure over the seeds. JSON goes to ``--json``. With
+``--rounded`` a processor rounds by bits as a GPU does at each precision, slowly.
 
     python benchmarks/whole_cell.py CONFIG --dataset cifar10 --network maxpool8 --size 32 \
         --methods none:0 grad_l1:0.01 pgd_linf:0.0032 --seeds 4
@@ -25,6 +26,7 @@ import pandas as pd
 import torch
 import yaml
 from reference import copy_weights, plain_network, plain_training
+from rounding import let_round
 
 from advdim.config import load
 from advdim.config.convolutional import ConvolutionalNetwork
@@ -54,6 +56,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=["plain", "float32"])
     parser.add_argument("--epochs", type=int, help="instead of the configured ones")
+    parser.add_argument("--rounded", action="store_true", help="precisions by rounding")
     parser.add_argument("--json", type=Path, help="write every run into this file")
     parser.add_argument("--one", nargs=4, metavar=("VARIANT", "METHOD", "EPSILON", "SEED"))
     settings = parser.parse_args()
@@ -111,8 +114,11 @@ def run_here(
         reproducible(config.threads)
         owner = ("benchmark", seed)
         function = objective(method, getattr(config.methods, method).model_dump())
-        own = measuring_little(training).model_copy(update={"precision": variant})
+        precision = "float32" if settings.rounded else variant
+        own = measuring_little(training).model_copy(update={"precision": precision})
         trainer = Trainer(initial, pixels, function, strength, threshold, own, augmentation, owner)
+        if settings.rounded:
+            let_round(trainer, variant)
         start = time.process_time()
         trainer.train()
         seconds = time.process_time() - start

@@ -43,7 +43,7 @@ def picture(
             raise FillError(f"The picture {path.name} shows other rows than the run has.")
         path.parent.mkdir(parents=True, exist_ok=True)
         drawn = FIGURES[figure].load()(shown, run.config.figures)
-        save(drawn, path, run.config.figures)
+        save(drawn, [path], run.config.figures)
         plt.close(drawn)
         _sign(path, digest)
     return path

@@ -232,7 +232,8 @@ def test_the_layout_is_found_once_for_all_files(tmp_path, monkeypatch):
     figure = draw("input_dimension", synthetic_tables())
     files = [tmp_path / f"one.{suffix}" for suffix in ("pdf", "png", "svg")]
     style.save(figure, files, FigureSettings())
-    assert all(file.stat().st_size for file in files) and len(found) == 1
+    assert all(file.stat().st_size for file in files)
+    assert len(found) == 1
 
 
 def test_figure_2_shows_the_square_root_law():
