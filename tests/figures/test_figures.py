@@ -312,6 +312,22 @@ def test_matched_strengths_shift_pgd():
     np.testing.assert_allclose(strengths("pgd_linf") / strengths("grad_l1"), 16 / 9)
 
 
+@pytest.mark.parametrize(
+    ("strengths", "marked"),
+    [
+        ([0, 0.05], ["0", "0.05"]),
+        ([0, 0.001, 0.0032, 0.01], ["0", "0.001", "0.01"]),
+        ([0, 0.02, 0.03, 0.05, 0.07], ["0", "0.01", "0.1"]),
+        ([0], ["0"]),
+    ],
+)
+def test_strengths_are_marked_however_few(strengths, marked):
+    figure, (axis,) = style.panels(1, 1, FigureSettings())
+    style.strength_axis(axis, style.strength_positions(strengths), "strength")
+    figure.draw_without_rendering()
+    assert [label.get_text() for label in axis.get_xticklabels()] == marked
+
+
 def test_the_spline_of_repeated_abscissae_is_defined():
     x = np.repeat(np.arange(8.0), 3)
     fine, values = smoothed(x, 2 * x + np.tile([-1.0, 0.0, 1.0], 8), smoothing=200.0)

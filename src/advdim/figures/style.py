@@ -187,15 +187,17 @@ def strength_positions(strengths: Sequence[float]) -> dict[float, float]:
 
 
 def strength_axis(axis: Axes, positions: dict[float, float], label: str) -> None:
-    """Make the x-axis logarithmic, with decades marked and 0 at its own place."""
+    """Make the x-axis logarithmic, 0 at its own place, and mark decades, or the few strengths."""
     axis.set_xscale("log")
     axis.set_xlabel(label)
-    exponents = [np.log10(s) for s in positions if s > 0]
-    low, high = (np.floor(min(exponents)), np.ceil(max(exponents))) if exponents else (0, 0)
+    strengths = sorted(s for s in positions if s > 0)
+    exponents = np.log10(strengths)
+    low, high = (np.floor(min(exponents)), np.ceil(max(exponents))) if strengths else (0, 0)
     decades = [10.0**e for e in np.arange(low, high + 1) if 10.0**e > positions[0.0] * 1.2]
     decades = [d for d in decades if d <= max(positions.values()) * 1.5]
-    axis.xaxis.set_major_locator(FixedLocator([positions[0.0], *decades]))
-    axis.xaxis.set_major_formatter(FixedFormatter(["0", *(f"{d:g}" for d in decades)]))
+    marked = decades if len(decades) > 1 or len(strengths) > 3 else strengths
+    axis.xaxis.set_major_locator(FixedLocator([positions[0.0], *marked]))
+    axis.xaxis.set_major_formatter(FixedFormatter(["0", *(f"{d:g}" for d in marked)]))
     axis.xaxis.set_minor_locator(NullLocator())
 
 
