@@ -12,23 +12,13 @@ from advdim.networks.build import Shape, build
 from advdim.streams import stream
 from advdim.training.loop import Trainer
 from advdim.training.regularisers import objective
+from tests.benchmarks import test_precision_damage
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 CONFIG = {
-    "datasets": {"digits": {"source": "digits", "train_images": 96, "test_images": 8}},
-    "networks": {
-        "maxpool4": {
-            "layers": 4, "width": 6, "pool": "max", "pool_after": [2, 4], "head": "global_max"
-        }
-    },
-    "training": {
-        "epochs": 1, "batch_size": 32, "learning_rate": 0.1,
-        "measurement": {"images": 8, "steps": 1},
-    },
-    "experiments": {
-        "e": {"dataset": "digits", "network": "maxpool4", "sizes": [16], "epsilons": [0]}
-    },
-}  # fmt: skip
+    **test_precision_damage.CONFIG,
+    "training": {"epochs": 1, "batch_size": 32, "measurement": {"images": 8, "steps": 1}},
+}
 
 
 @pytest.fixture
