@@ -11,6 +11,7 @@ import torch
 from advdim.config import load
 from advdim.results import Result, all_results, read_record, revision
 from advdim.stages.job import make
+from advdim.stages.work import Job
 from advdim.tables import read_table
 
 
@@ -196,12 +197,43 @@ def test_a_job_that_is_told_to_stop_writes_its_state_and_blames_no_cell(sweep, n
         job.join(timeout=60)
         assert job.exitcode == 128 + number
         assert not train.record(config).exists()
-        assert len(list(train.unfinished(config).glob("*.safetensors"))) == 1
+        assert len(list(train.unfinished(config).glob("*/*.safetensors"))) == 1
         assert not list(train.unfinished(config).glob("ended-*"))
     text = log_of(config, train)
     assert text.count("resumed at batch") == 2
     assert text.count("stopped; the next run continues from here") == 3
     assert "Traceback" not in text
+
+
+def stopped_after(config, train, epochs):
+    job = start(config, train)
+    while epochs_of(config, train) < epochs:
+        assert job.is_alive()
+        time.sleep(0.01)
+    os.kill(job.pid, signal.SIGTERM)
+    job.join(timeout=60)
+
+
+def test_a_training_goes_on_from_a_state_of_the_same_images_only(sweep, tmp_path):
+    config, train, _ = sweep(epochs=3000)
+    (pixels,) = train.parents(config)
+    stopped_after(config, train, 2)
+    raw = config.model_dump(exclude_unset=True)
+    raw["datasets"]["digits"]["train_images"] -= 8
+    raw["training"]["epochs"] = 3000
+    other = load(raw)
+    assert run(other, pixels) == 0
+    stopped_after(other, train, 4)
+    # What is left of the first training is of other images.
+    assert "resumed" not in log_of(config, train)
+    stopped_after(other, train, 6)
+    assert log_of(config, train).count("resumed") == 1
+
+
+def test_a_state_of_another_kind_of_device_is_not_gone_on_from(sweep):
+    config, train, _ = sweep()
+    job = Job(config, train, 1, None, {})
+    assert job.checkpoints("cuda:0") == job.checkpoints("cuda:1") != job.checkpoints("cpu")
 
 
 def epochs_of(config, train):

@@ -66,7 +66,7 @@ def make(
             log.info("current: %s", result.name)
             _clear(result.unfinished(config))
             return
-        job = Job(config, result, threads, stop)
+        job = Job(config, result, threads, stop, inputs)
         started = time.monotonic()
         _remove(job)
         outcome = _outcome(job)

@@ -6,9 +6,10 @@ Importing this loads none of the stages, so that a job whose result is current e
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from typing import Any
 from advdim.config import Config
 from advdim.data.contents import Contents
 from advdim.planning.costs import gpu_megabytes
-from advdim.results import Result, weights_of
+from advdim.results import Result, code_hash, config_hash, weights_of
 from advdim.runs.provenance import hardware
 from advdim.stages.devices import device
 from advdim.stages.stopping import Stop
 from advdim.stages.watchdog import watched
+from advdim.sweep import digest
 
 log = logging.getLogger(__name__)
 INITIALISATION_MEGABYTES = 4000
@@ -28,12 +30,16 @@ INITIALISATION_MEGABYTES = 4000
 
 @dataclass(frozen=True)
 class Job:
-    """What the function of a stage gets: the result to make, where to go on, and with what."""
+    """What the function of a stage gets: the result to make, of what, where to go on, with what.
+
+    ``inputs`` are those of ``advdim.results.inputs_of``.
+    """
 
     config: Config
     result: Result
     threads: int
     stop: Stop
+    inputs: Mapping[str, str | None]
 
     @property
     def files(self) -> dict[str, Path]:
@@ -44,6 +50,19 @@ class Job:
     def unfinished(self) -> Path:
         """The folder that is there again when another job goes on."""
         return self.result.unfinished(self.config)
+
+    def checkpoints(self, device: str) -> Path:
+        """Return the folder of states that were computed of the same by the same on such a device.
+
+        A GPU's streams of random numbers do not go on on a processor.
+        """
+        computed = {
+            "settings": config_hash(self.config, self.result),
+            "code": code_hash(self.config, self.result),
+            "inputs": dict(self.inputs),
+            "device": device.partition(":")[0],
+        }
+        return self.unfinished / digest(json.dumps(computed, sort_keys=True))
 
     def parent(self, stage: str) -> dict[str, Path]:
         """Return the files of the result of an earlier stage that this one is made from."""
@@ -88,7 +107,7 @@ def _train(job: Job) -> dict[str, Any]:
                 job.result.cell,
                 job.parent("pixels")["pixels"],
                 job.files,
-                job.unfinished,
+                job.checkpoints(name),
                 device=name,
                 threads=job.threads,
                 stop_requested=stop_requested,
