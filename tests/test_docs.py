@@ -11,7 +11,7 @@ from advdim.catalogue.attacks import ATTACKS
 from advdim.catalogue.figures import FIGURES
 from advdim.config import load
 from advdim.tables import TABLES
-from tests.pages import PAGES, ROOT
+from tests.pages import PAGES, ROOT, blocks
 
 EXPERIMENTS = sorted((ROOT / "docs/experiments").glob("*.md"))
 FOLDERS = "benchmarks|config|docs|envs|examples|profiles|published|src|tests|workflow"
@@ -66,7 +66,7 @@ def test_every_page_is_linked_from_the_readme():
 @pytest.mark.usefixtures("images_of_presets")
 def test_commands_name_sweeps_and_figures_that_are_there(page):
     text = page.read_text()
-    commands = re.findall(r"--configfile (\S+)(?: ((?:results|published)/\S+))?", text)
+    commands = re.findall(r"--configfile (\S+)(?: -- ((?:results|published)/\S+))?", text)
     assert commands or page.stem == "README"
     for preset, target in commands:
         raw = yaml.safe_load((ROOT / preset).read_text())
@@ -76,6 +76,16 @@ def test_commands_name_sweeps_and_figures_that_are_there(page):
             assert "/".join(folder) == config.results
             assert kind == "figures"
             assert Path(figure).stem in config.experiments[experiment].figures
+
+
+def test_nothing_but_a_file_follows_the_option_for_it():
+    """Snakemake takes every word up to the next option for one more file."""
+    commands = [line.split() for line in "".join(blocks("sh")).splitlines() if "#" not in line[:1]]
+    after = [
+        words[words.index("--configfile") + 2 :] for words in commands if "--configfile" in words
+    ]
+    assert any(words[:1] == ["--"] for words in after)
+    assert all(words[0][0] in "-#|\\" for words in after if words)
 
 
 def test_every_figure_is_on_a_page():

@@ -15,6 +15,7 @@ from advdim.results import (
     inputs_of,
     is_current,
     is_older,
+    of_other_settings,
     read_record,
     revision,
 )
@@ -45,6 +46,25 @@ def finish(config, result, **changed):
 def finish_all(config):
     for result in all_results(config):
         finish(config, result)
+
+
+def test_what_is_finished_is_of_the_present_settings(raw_config, config):
+    def finished(raw):
+        present = load({**raw, "results": config.results, "only_finished": True})
+        return {result.stage for result in all_results(present)}, of_other_settings(present)
+
+    finish_all(config)
+    stages = {result.stage for result in all_results(config)}
+    assert finished(raw_config) == (stages, [])
+    raw_config["bounds"] = {"images": 3}
+    found, others = finished(raw_config)
+    assert found == stages - {"bounds"}
+    assert {result.stage for result in others} == {"bounds"}
+    raw_config["training"]["epochs"] += 1
+    found, others = finished(raw_config)
+    # attacks go with their networks
+    assert found == {"pixels", "initialisation"}
+    assert {result.stage for result in others} == {"train", "bounds"}
 
 
 def outdated(config):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -152,11 +152,29 @@ class Result:
 def all_results(config: Config) -> Iterator[Result]:
     """Yield every result of a sweep, each stage's together, in the order in which they are made.
 
-    Where the sweep is of what is finished only, those that have a record.
+    Where the sweep is of what is finished only, those that have a record of the present settings,
+    and so has the network that they belong to.
     """
+    if not config.only_finished:
+        yield from _all_results(config)
+        return
+    of_kind = cache(partial(config_hash, config))
+    left_out = set()
     for result in _all_results(config):
-        if not config.only_finished or result.record(config).exists():
+        record = read_record(result.record(config))
+        of_another = result.stage in {"attack", "bounds"} and result.cell in left_out
+        if record is None or of_another or record["config_hash"] != of_kind(result.kind):
+            if result.stage == "train":
+                left_out.add(result.cell)
+        else:
             yield result
+
+
+def of_other_settings(config: Config) -> list[Result]:
+    """Return the results that are there, but not of the present settings."""
+    of_kind = cache(partial(config_hash, config))
+    found = ((result, read_record(result.record(config))) for result in _all_results(config))
+    return [r for r, record in found if record and record["config_hash"] != of_kind(r.kind)]
 
 
 def _all_results(config: Config) -> Iterator[Result]:

@@ -1,6 +1,7 @@
 """Every command: its help, its example, and what it says of mistakes."""
 
 import importlib
+import json
 import os
 import shlex
 import subprocess
@@ -12,6 +13,8 @@ import pytest
 import yaml
 
 from advdim.__main__ import COMMANDS, main, parser
+from advdim.runs.provenance import hardware
+from advdim.stages import devices
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("check", "tables", "schema", "reference", "status")
@@ -104,3 +107,24 @@ def test_a_reader_who_has_seen_enough_is_no_error():
     os.close(writer)
     assert process.stderr.read() == ""
     assert process.wait(timeout=60) == 1
+
+
+def test_one_network_by_hand_is_trained_on_the_device_of_the_sweep(
+    raw_config, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    cell = shlex.split(
+        "cell sweep.yaml --dataset digits --network strided4 --size 8 --method pgd_linf "
+        "--epsilon 0.1 --seed 0 --output one"
+    )
+
+    def train(device):
+        (tmp_path / "sweep.yaml").write_text(yaml.safe_dump({**raw_config, "device": device}))
+        return main(cell)
+
+    monkeypatch.setattr(devices, "visible_gpus", list)
+    assert train("cuda") == 2
+    assert "Config key 'device' is 'cuda', but no CUDA device" in capsys.readouterr().err
+    assert not (tmp_path / "one").exists()
+    assert train("auto") == 0
+    assert json.loads((tmp_path / "one/run.json").read_text())["device"] == hardware("cpu")

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 
@@ -61,6 +62,34 @@ def test_every_result_asks_for_more_at_each_attempt(raw_config):
         assert resources_of(on_cpu, result, 1)["gpu_mb"] == 0
     assert minutes(0, 1) == 5
     assert minutes(600, 3) == 3 * 25
+
+
+def test_larger_batches_of_attacks_ask_for_more_memory(raw_config):
+    raw_config["datasets"]["digits"]["test_images"] = 500
+    found = []
+    for images in (32, 400, 5000):
+        raw_config["attacks"] |= {"batch_size": images, "images": None}
+        config = load(raw_config)
+        attack = next(result for result in all_results(config) if result.stage == "attack")
+        train = next(r for r in all_results(config) if r.stage == "train" and r.cell == attack.cell)
+        found.append([resources_of(config, r, 1)["mem_mb"] for r in (train, attack)])
+    (train, small), (_, large), (_, all_images) = found
+    assert small == train < large < all_images
+    assert {of_train for of_train, _ in found} == {train}
+    # no more images than there are
+    assert (all_images - 1500) / (large - 1500) < 500 / 400
+
+
+def test_many_fresh_networks_ask_for_more_time(raw_config):
+    def runtime(seeds, rate):
+        raw_config["initialisation"]["fresh"]["seeds"] = seeds
+        config = load({**raw_config, "multiply_adds_per_second": rate})
+        (result, *_) = [r for r in all_results(config) if r.stage == "initialisation"]
+        return resources_of(config, result, 1)["runtime"]
+
+    assert runtime(1, 1e12) == 60
+    few, many = runtime(10, 1e4), runtime(100, 1e4)
+    assert (many - 5) / (few - 5) == pytest.approx(10, rel=0.02)
 
 
 def test_cells_are_grouped_by_the_duration_of_all_that_is_made_of_them(raw_config):

@@ -51,9 +51,27 @@ def test_states_are_those_of_the_records(config):
     assert found[second].state == "failed"
     assert found[attack].state == "left out"
     assert found[third].state == "waiting"
-    # The second network's bounds were made from one that is no more.
-    assert sum(standing.outdated for standing in found.values()) == 1
-    assert counted(config)["done"] == sum(EVERYTHING.values()) - 5
+    # What was made of the third network, and the second's bounds, are of one that is no more.
+    outdated = {standing.result for standing in found.values() if standing.outdated}
+    of_third = {
+        r for s in ("attack", "bounds") for r in of_stage(config, s) if r.cell == third.cell
+    }
+    of_second = {r for r in of_stage(config, "bounds") if r.cell == second.cell}
+    assert outdated == of_third | of_second
+    assert of_third
+    assert all(found[result].state == "waiting" for result in outdated)
+    assert counted(config)["done"] == sum(EVERYTHING.values()) - 4 - len(outdated)
+
+
+def test_pixels_that_nothing_waits_for_are_not_missed(config):
+    finish_all(config)
+    for result in of_stage(config, "pixels"):
+        result.record(config).unlink()
+    assert counted(config) == {"done": sum(EVERYTHING.values()) - EVERYTHING["pixels"]}
+    train = of_stage(config, "train")[0]
+    train.record(config).unlink()
+    found = [s.result for s in standings(config) if s.result.stage == "pixels"]
+    assert found == train.parents(config)
 
 
 def test_other_settings_make_results_wait_and_older_code_is_named(raw_config, config):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from advdim.report.answer import growths
+from advdim.report.answer import growths, lost
 
 EPOCHS = (7, 8, 9)
 
@@ -65,6 +65,24 @@ def test_the_middle_size_and_the_spread_over_epochs_do_not_count():
     assert norm.change == pytest.approx(large[0] / small[0])
     assert (share.smallest, share.change) == pytest.approx((small[1], large[1] - small[1]))
     assert (accuracy.smallest, accuracy.largest) == pytest.approx((small[2], large[2]))
+
+
+def test_what_no_network_survived_is_told():
+    """A stronger training, or all without a method; not a weaker one than the answer's."""
+    strengths = (0.01, 0.02, 0.04)
+    trained = {("pgd_linf", s, size): SMALL for s in strengths for size in (8, 32)}
+    tables = sweep({**PLAIN, **trained})
+    assert lost(tables, "e") == []
+    cells = tables["cells"]
+    cells.loc[cells["epsilon"].isin([0.01, 0.04]), "status"] = "diverged"
+    (found,) = lost(tables, "e")
+    assert (found.network, found.method, found.epsilon) == ("pooled", "pgd_linf", 0.04)
+    assert found.networks == 2 * len(SMALL)
+    cells["status"] = "failed"
+    assert [(found.method, found.epsilon) for found in lost(tables, "e")] == [
+        ("none", 0.0), ("pgd_linf", 0.01), ("pgd_linf", 0.02), ("pgd_linf", 0.04)
+    ]  # fmt: skip
+    assert lost(tables, "another") == []
 
 
 def test_the_interval_of_a_difference_is_welchs():

@@ -16,11 +16,20 @@ def here(workflow, monkeypatch):
     return workflow
 
 
-def test_snakemakes_options_are_passed_on_and_its_status_comes_back(here):
+def test_snakemakes_options_are_passed_on_and_its_status_comes_back(here, capfd):
     before = {path: path.stat().st_mtime_ns for path in here.results.rglob("*.parquet")}
     assert main(["figures", "sweep.yaml", "--options=--dry-run"]) == 0
+    assert "Report in" not in capfd.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert main(["figures", "sweep.yaml", "--options=--no-such-option"]) not in {0, None}
+
+
+@pytest.mark.parametrize("option", ["--config threads=1", "-C threads=1", "--configfile=a.yaml"])
+def test_what_would_train_is_refused(here, capfd, option):
+    assert main(["figures", "sweep.yaml", f"--options={option} --dry-run"]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith(f"advdim: Option --options holds {option.split()[0]!r}, which would")
+    assert said.count("\n") == 1
 
 
 def test_without_a_checkout_it_says_where_the_workflow_is(here, monkeypatch, capfd):

@@ -149,7 +149,8 @@ def test_networks_of_older_code_are_named_and_kept(workflow, project):
     before = (workflow.folder / CELL / "network.safetensors").stat().st_mtime_ns
     done = workflow.run("--cores", "2", project=project)
     assert read_table(workflow.results / "tables/cells.parquet")["older_code"].all()
-    assert "4 networks were trained by older code and are kept; -R train trains" in done.stderr
+    assert "4 networks were trained by older code and are kept; this command" in done.stderr
+    assert "--configfile sweep.yaml --profile none --cores 2 -R train\n" in done.stderr
     assert (workflow.folder / CELL / "network.safetensors").stat().st_mtime_ns == before
 
 

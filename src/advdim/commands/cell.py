@@ -22,6 +22,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from advdim.planning.costs import gpu_megabytes
+    from advdim.runs.provenance import hardware
+    from advdim.stages.devices import device
     from advdim.stages.pixels import prepare_pixels
     from advdim.stages.train import train_cell
 
@@ -30,10 +33,13 @@ def _run(options: argparse.Namespace) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder: Path = options.output
     pixels = folder / "pixels.safetensors"
-    prepare_pixels(config, cell.dataset, cell.size, pixels)
     files = {name: folder / Path(path).name for name, path in FILES["train"].items()}
-    made = train_cell(config, cell, pixels, files, folder / "checkpoints", threads=config.threads)
-    write_json(files["record"], made)
+    with device(config.device, gpu_megabytes(config, cell, 1)) as name:
+        prepare_pixels(config, cell.dataset, cell.size, pixels)
+        states = folder / "checkpoints" / name.partition(":")[0]
+        threads = config.threads
+        made = train_cell(config, cell, pixels, files, states, device=name, threads=threads)
+        write_json(files["record"], {**made, "device": hardware(name)})
     print(f"The cell is in {folder}.")
 
 

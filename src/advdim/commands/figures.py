@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import subprocess
 import sys
@@ -11,7 +12,10 @@ from pathlib import Path
 import advdim
 from advdim.commands.base import Command, add_config, read_config
 from advdim.config import ConfigError
+from advdim.words import counted
 
+# Snakemake keeps the last of these only.
+OF_THE_SWEEP = re.compile("-C|--conf")
 # Of a checkout, in which the package lies or in which the user stands.
 CHECKOUTS = (Path(advdim.__file__).parents[2], Path())
 
@@ -28,21 +32,41 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from advdim.results import all_results
+    from advdim.results import all_results, of_other_settings
 
+    more = shlex.split(options.options)
+    if of_the_sweep := [option for option in more if OF_THE_SWEEP.match(option)]:
+        raise ConfigError(
+            f"Option --options holds {of_the_sweep[0]!r}, which would replace what keeps this from "
+            f"training: change {options.config} instead."
+        )
     config = read_config(options.config, only_finished=True)
     snakefile = options.snakefile or find_snakefile()
     if not snakefile.is_file():
         raise ConfigError(f"Option --snakefile names {str(snakefile)!r}, which is no file.")
     if next(all_results(config), None) is None:
         raise ConfigError(f"Nothing is finished in {config.results!r}: there is nothing to draw.")
+    if others := of_other_settings(config):
+        are = "is" if len(others) == 1 else "are"
+        print(
+            f"{counted(len(others), 'result')} {are} of other settings than {options.config}: left "
+            "out, with what was made of them.",
+            file=sys.stderr,
+        )
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
     command += ["--cores", options.cores, "--configfile", options.config]
     command += ["--config", "only_finished=true", "--forceall", "--quiet", "rules"]
-    done = subprocess.run([*command, *shlex.split(options.options)], check=False)
-    if done.returncode == 0:
-        print(f"Report in {config.results}/report.html, tables in {config.results}/tables.")
-    return done.returncode
+    report = Path(config.results, "report.html")
+    before = _written(report)
+    status = subprocess.run([*command, *more], check=False).returncode
+    # not by a dry run, for instance
+    if status == 0 and _written(report) != before:
+        print(f"Report in {report}, tables in {config.results}/tables.")
+    return status
+
+
+def _written(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def find_snakefile() -> Path:

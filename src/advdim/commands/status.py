@@ -32,7 +32,7 @@ def _run(options: argparse.Namespace) -> None:
     from advdim.progress.standings import standings
 
     config = read_config(options.config)
-    found = list(standings(config))
+    found = standings(config)
     most = len(found) if options.all else MOST_SHOWN
     print("\n".join(_lines(config, found, remaining(config, found), most)))
 

@@ -24,6 +24,8 @@ GROUPS = {"seconds": 60.0, "minutes": 600.0}
 MEASURING_PASSES = 2.0
 # Share of images that are attacked twice, since their prediction is wrong: assumed.
 WRONG_SHARE = 0.3
+# Of a dataset that is not looked into yet.
+USUAL_CLASSES = 10
 # Of the bounds that linearise layer by layer, per image.
 BOUND_PASSES = 300.0
 # What a forward and backward pass of a batch costs a processor beside its arithmetic, in seconds.
@@ -146,11 +148,17 @@ def _seconds_with_all(config: Config, cell: Cell, experiments: Sequence[Experime
 def resources_of(config: Config, result: Result, attempt: int) -> dict[str, int]:
     """Return what to ask a scheduler for: memory in MB, minutes, and memory of a GPU in MB."""
     stage = result.stage
-    if stage in {"pixels", "initialisation"}:
-        gpu = 0 if stage == "pixels" or config.device == "cpu" else 4000
-        return {"mem_mb": 4000, "runtime": 60 * attempt, "gpu_mb": gpu}
+    if stage == "pixels":
+        return {"mem_mb": 4000, "runtime": 60 * attempt, "gpu_mb": 0}
+    if stage == "initialisation":
+        seconds = initialisation_seconds(config, **result.wildcards)
+        return {
+            "mem_mb": 4000,
+            "runtime": max(60 * attempt, minutes(seconds, attempt)),
+            "gpu_mb": 0 if config.device == "cpu" else 4000,
+        }
     cell = result.cell
-    memory = memory_megabytes(config, cell, attempt)
+    memory = memory_megabytes(config, cell, attempt, stage)
     if stage == "bounds":
         return {
             "mem_mb": 2000 + memory,
@@ -165,7 +173,7 @@ def resources_of(config: Config, result: Result, attempt: int) -> dict[str, int]
     return {
         "mem_mb": memory,
         "runtime": minutes(seconds, attempt),
-        "gpu_mb": gpu_megabytes(config, cell, attempt),
+        "gpu_mb": gpu_megabytes(config, cell, attempt, stage),
     }
 
 
@@ -174,6 +182,18 @@ def bound_seconds(config: Config, cell: Cell) -> float:
     _, test = config.datasets[cell.dataset].image_counts()
     images = min(max(config.bounds.limits(test).values()), test)
     return _seconds(config, cell, images * BOUND_PASSES, 1)
+
+
+def initialisation_seconds(config: Config, experiment: str, network: str) -> float:
+    """Estimate the seconds of an architecture's fresh networks, at the configured rate."""
+    settings = config.initialisation[experiment]
+    classes = config.datasets[settings.dataset].usual_classes() or USUAL_CLASSES
+    # One forward and a backward pass per class, with ties and without.
+    images = len(settings.seeds) * settings.images * (1 + classes)
+    return sum(
+        _seconds(config, Cell(settings.dataset, network, size, "none", "0", 0), images, 1)
+        for size in settings.sizes
+    )
 
 
 def minutes(seconds: float, attempt: int) -> int:
@@ -185,12 +205,12 @@ def minutes(seconds: float, attempt: int) -> int:
     return math.ceil(attempt * (5 + 2 * seconds / 60))
 
 
-def gpu_megabytes(config: Config, cell: Cell, attempt: int) -> int:
+def gpu_megabytes(config: Config, cell: Cell, attempt: int, stage: str = "train") -> int:
     """Return the GPU memory to share out: the driver's context, and what else a cell holds."""
-    return 0 if config.device == "cpu" else memory_megabytes(config, cell, attempt)
+    return 0 if config.device == "cpu" else memory_megabytes(config, cell, attempt, stage)
 
 
-def memory_megabytes(config: Config, cell: Cell, attempt: int) -> int:
+def memory_megabytes(config: Config, cell: Cell, attempt: int, stage: str = "train") -> int:
     """Return the memory to ask for: the program, the pixels, and one batch's activations."""
     settings, dataset = (
         config.training_of(cell.dataset, cell.network),
@@ -199,5 +219,8 @@ def memory_megabytes(config: Config, cell: Cell, attempt: int) -> int:
     edge = min(cell.size, dataset.native_edge or cell.size)
     pixels = 3 * sum(dataset.image_counts()) * dataset.usual_channels * edge**2
     batch = max(settings.batch_size, settings.measurement.batch_size)
+    if stage == "attack":
+        _, test = dataset.image_counts()
+        batch = max(batch, min(config.attacks.batch_size, config.attacks.images or test))
     activations = BYTES_PER_ACTIVATION * batch * footprint(config, cell).activations
     return math.ceil(attempt * (1500 + (pixels + activations) / 1e6))

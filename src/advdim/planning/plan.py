@@ -42,7 +42,7 @@ from advdim.results import (
 from advdim.runs.memory import keep_freed_memory
 from advdim.runs.provenance import hardware
 from advdim.streams import stream
-from advdim.sweep import Cell, experiments_by_cell
+from advdim.sweep import Cell, experiments_by_cell, prepared_pixels
 from advdim.training.regularisers import objective
 from advdim.units import Normalisation
 from advdim.words import counted
@@ -279,7 +279,7 @@ def _other_devices(done: dict[Cell, Record]) -> Iterator[str]:
 def _disk(config: Config, cells: list[Cell]) -> float:
     """Return bytes: uint8 pixels as stored, and float32 weights of every network."""
     pixels = 0
-    for name, size in {(cell.dataset, cell.size) for cell in cells}:
+    for name, size in prepared_pixels(config):
         dataset = config.datasets[name]
         edge = min(size, dataset.native_edge or size)
         pixels += sum(dataset.image_counts()) * dataset.usual_channels * edge**2

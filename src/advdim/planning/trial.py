@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from advdim.config import Config, ConfigError
 from advdim.config.existing import ModuleNetwork, TimmNetwork, TorchvisionNetwork
+from advdim.planning.costs import USUAL_CLASSES
 from advdim.sweep import bounded_cells, experiments_by_cell
 from advdim.units import Normalisation
 from advdim.user_code import UserCodeError, imported, unknown_argument
@@ -15,7 +16,6 @@ from advdim.user_code import UserCodeError, imported, unknown_argument
 if TYPE_CHECKING:
     from advdim.networks.shape import Shape
 
-USUAL_CLASSES = 10
 # Arguments of a user's class that are not the user's to choose.
 GIVEN_TO_NETWORKS = ("channels", "size", "classes")
 GIVEN_TO_ATTACKS = ("name", "norm", "reference")

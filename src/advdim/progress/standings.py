@@ -27,6 +27,8 @@ from advdim.stages.job import ENDED, LOCK
 
 # ``left out``: what it would be made from has failed. ``stopped``: to be continued.
 STATES = ("done", "diverged", "failed", "left out", "running", "stopped", "waiting")
+MADE = {"done", "diverged", "failed", "left out"}
+OF_A_NETWORK = {"attack", "bounds"}
 # From the end of a log: hundreds of epochs.
 BYTES_READ = 2**16
 STARTED = re.compile(r"INFO training \S+ on ")
@@ -64,8 +66,18 @@ class Standing:
     training: Training | None = None
 
 
-def standings(config: Config) -> Iterator[Standing]:
-    """Yield where each result of a sweep stands, in the order in which they are made."""
+def standings(config: Config) -> list[Standing]:
+    """Return where each result of a sweep stands, in the order in which they are made.
+
+    Pixels that are not there and that nothing waits for are left out.
+    """
+    found = list(_standings(config))
+    unmade = [s.result for s in found if s.state not in MADE]
+    needed = {parent for result in unmade for parent in result.parents(config)}
+    return [s for s in found if s.result.stage != "pixels" or s.record or s.result in needed]
+
+
+def _standings(config: Config) -> Iterator[Standing]:
     begun = set(_begun(config))
     # What others are made from is read once, and settings are the same for all of a kind.
     read, of_kind = cache(read_record), cache(partial(config_hash, config))
@@ -73,18 +85,24 @@ def standings(config: Config) -> Iterator[Standing]:
     def recorded(result: Result) -> Standing:
         return _recorded(config, result, read, lambda _, result: of_kind(result.kind))
 
+    untrained = set()
     for result in all_results(config):
         folder = result.unfinished(config) if begun else None
         if folder is None or folder not in begun:
-            yield recorded(result)
+            standing = recorded(result)
         elif is_worked_on(folder):
             seconds, training = _seconds_since_start(folder), _training(config, result)
-            yield Standing(result, "running", seconds=seconds, training=training)
+            standing = Standing(result, "running", seconds=seconds, training=training)
         else:
             standing = recorded(result)
             if standing.state == "waiting":
                 standing = Standing(result, "stopped", training=_training(config, result))
-            yield standing
+        if result.stage == "train" and standing.state not in MADE:
+            untrained.add(result.cell)
+        # What is made of a network is made again with it.
+        if result.stage in OF_A_NETWORK and standing.state in MADE and result.cell in untrained:
+            standing = Standing(result, "waiting", standing.record, outdated=True)
+        yield standing
 
 
 def is_worked_on(folder: Path) -> bool:

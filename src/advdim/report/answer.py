@@ -88,6 +88,36 @@ def growths(tables: Mapping[str, pd.DataFrame], experiment: str) -> list[Growth]
     ]
 
 
+@dataclass(frozen=True)
+class Lost:
+    """A training, without a method or stronger than what the answer is about, that none survived.
+
+    Attributes:
+        network, method, epsilon: the architecture and its training; ``none`` without a method.
+        networks: how many diverged or failed.
+    """
+
+    network: str
+    method: str
+    epsilon: float
+    networks: int
+
+
+def lost(tables: Mapping[str, pd.DataFrame], experiment: str) -> list[Lost]:
+    """Return the trainings that the answer would be about if a network had come to its end."""
+    cells = tables["cells"]
+    cells = cells[cells["experiments"].map(lambda names: experiment in set(names)).astype(bool)]
+    found = []
+    for (network, method), trained in cells.groupby(["network", "method"], sort=False):
+        finished = trained.loc[trained["status"] == "done", "epsilon"]
+        beyond = trained[trained["epsilon"] > finished.max()] if len(finished) else trained
+        found += [
+            Lost(str(network), str(method), epsilon, int((beyond["epsilon"] == epsilon).sum()))
+            for epsilon in sorted(map(float, beyond["epsilon"].unique()))
+        ]
+    return found
+
+
 def ratio(rows: pd.DataFrame, measure: str) -> float:
     """Return the logarithm of the mean measure at the largest over that at the smallest size."""
     means = _means(rows, measure)

@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from advdim.config import Config
-from advdim.report.answer import KEY_FIGURE, growths
+from advdim.report.answer import KEY_FIGURE, growths, lost
 from advdim.report.claims import claims_of, style_of
 from advdim.report.doubts import failures_of, flagged_of
 from advdim.report.figures import figures_of
@@ -49,6 +49,7 @@ def report_page(
         sections=SECTIONS,
         key_figures=key,
         growths={figure.experiment: growths(tables, figure.experiment) for figure in key},
+        lost={figure.experiment: lost(tables, figure.experiment) for figure in key},
         kind=kind_of(config, cells),
         claims=claims_of(tables["claims"]),
         figures=drawn,

@@ -36,7 +36,8 @@ def check_complete(config: Config, command: str) -> None:
     failed: list[Result] = []
     outdated: list[Result] = []
     older: list[Result] = []
-    for result in all_results(config):
+    results = list(all_results(config))
+    for result in results:
         record = read_record(result.record(config))
         if record is None or not is_current(config, result, record, inputs_of(config, result)):
             by_itself = record is not None and failed_itself(record)
@@ -44,7 +45,8 @@ def check_complete(config: Config, command: str) -> None:
         elif is_older(config, result, record):
             older.append(result)
     if older:
-        _tell(_older(older))
+        every = len(older) == sum(result.stage == "train" for result in results)
+        _tell(_older(older, f"{command} -R {'train' if every else _records(config, older)}"))
     path = Path(config.results, "failed.txt")
     if not (failed or outdated):
         path.unlink(missing_ok=True)
@@ -58,11 +60,12 @@ def check_complete(config: Config, command: str) -> None:
     sys.exit(1)
 
 
-def _older(results: list[Result]) -> list[str]:
+def _older(results: list[Result], command: str) -> list[str]:
     was, is_, it = ("was", "is", "it") if len(results) == 1 else ("were", "are", "them")
     return [
         f"{counted(len(results), 'network')} {was} trained by older code and {is_} kept; "
-        f"-R train trains {it} again:",
+        f"this command trains {it} again:",
+        f"  {command}",
         *(result.name for result in results),
     ]
 

@@ -72,7 +72,7 @@ class Job:
     @contextlib.contextmanager
     def device(self) -> Iterator[str]:
         """Yield the device to compute on."""
-        needed = gpu_megabytes(self.config, self.result.cell, 1)
+        needed = gpu_megabytes(self.config, self.result.cell, 1, self.result.stage)
         with device(self.config.device, needed) as name:
             yield name
 
