@@ -17,6 +17,10 @@ from advdim.runs.command_line import same_options
         ),
         ("-n -call -R train", "-call"),
         ("--sdm conda --cores all", "--sdm conda --cores all"),
+        ("--sdm conda apptainer -n", "--sdm conda apptainer"),
+        ("--use-conda --conda-prefix here all", "--use-conda --conda-prefix here"),
+        ("--configfile=a.yaml all", "--configfile=a.yaml"),
+        ("--configfile a.yaml -- all", "--configfile a.yaml"),
     ],
 )
 def test_options_stay_and_targets_go(given, kept):

@@ -44,7 +44,7 @@ def _run(options: argparse.Namespace) -> int:
     snakefile = options.snakefile or find_snakefile()
     if not snakefile.is_file():
         raise ConfigError(f"Option --snakefile names {str(snakefile)!r}, which is no file.")
-    if next(all_results(config), None) is None:
+    if all(result.stage == "pixels" for result in all_results(config)):
         raise ConfigError(f"Nothing is finished in {config.results!r}: there is nothing to draw.")
     if others := of_other_settings(config):
         are = "is" if len(others) == 1 else "are"

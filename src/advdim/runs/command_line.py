@@ -7,11 +7,13 @@ from collections.abc import Sequence
 
 ONE_VALUE = {
     "--snakefile", "-s", "--profile", "--workflow-profile", "--directory", "-d",
-    "--cores", "-c", "--jobs", "-j", "--executor", "-e", "--software-deployment-method", "--sdm",
+    "--cores", "-c", "--jobs", "-j", "--executor", "-e", "--conda-prefix",
 }  # fmt: skip
+NO_VALUE = {"--use-conda"}
 MANY_VALUES = {
     "--configfile", "--configfiles", "--config", "-C", "--resources", "--res",
-    "--set-resources", "--default-resources", "--default-res", "--set-threads",
+    "--software-deployment-method", "--sdm", "--set-resources", "--default-resources",
+    "--default-res", "--set-threads",
 }  # fmt: skip
 
 
@@ -24,9 +26,11 @@ def same_options(arguments: Sequence[str]) -> str:
         option, value = _parts(argument)
         if argument.startswith("-"):
             room = 1 if option in ONE_VALUE else len(rest) if option in MANY_VALUES else 0
-            if room:
+            if room or option in NO_VALUE:
                 kept.append(argument)
-                room -= bool(value)
+            if value:
+                # there is no other
+                room = 0
         elif room:
             kept.append(argument)
             room -= 1
