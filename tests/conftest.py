@@ -94,7 +94,8 @@ def images_of_presets(monkeypatch, tmp_path):
     """A folder with the files of images that presets name, without images."""
     table = pa.table({"image": [{"bytes": b"", "path": None}], "label": [0]})
     for split in ("train", "test"):
-        (tmp_path / "data/photographs" / split / "dog").mkdir(parents=True)
-        (tmp_path / "data/photographs" / split / "dog/1.jpg").touch()
+        for name in ("cat", "dog"):
+            (tmp_path / "data/photographs" / split / name).mkdir(parents=True)
+            (tmp_path / "data/photographs" / split / name / "1.jpg").touch()
         pq.write_table(table, tmp_path / f"data/cifar10_{split}.parquet")
     monkeypatch.chdir(tmp_path)

@@ -77,6 +77,36 @@ MISTAKES = [
     ("training.epochs", -1, "'training.epochs' is -1", "greater than or equal to 0"),
     ("training.epochs", 0, "asks for strength 0.01", "not trained (epochs: 0)"),
     ("networks.maxpool4", {"kind": "module", "module": "no_such_module:Net"}, "no_such", "found"),
+    (
+        "experiments.dimension.epsilons_by_method",
+        {"grad_l1": [0.1]},
+        "of 'grad_l1'",
+        "not list: pgd",
+    ),
+    (
+        "bounds",
+        {"kinds": ["patches"], "images_by_kind": {"local": 3}},
+        "'bounds.images_by_kind' names 'local'",
+        "does not list: patches",
+    ),
+    ("methods.copy", {"module": "math:sqrt"}, "'methods.copy'", "choose another"),
+    ("attacks.options.json", {"module": "math:sqrt"}, "'attacks.options.json'", "choose another"),
+    ("methods.mine", {"module": "math.sqrt"}, "'methods.mine.module'", "'package.module:name'"),
+    ("experiments.my one", {}, "'experiments.my one'", "holds letters, digits"),
+    ("attacks.options.fgsm", {"steps": 3}, "'attacks.options.fgsm.steps'", "there are none"),
+    (
+        "datasets.digits.normalisation",
+        {"mean": [125.3], "std": [63.0]},
+        "has mean [125.3] and std [63.0]",
+        "divide grey levels by 255",
+    ),
+    (
+        "datasets.digits.normalisation",
+        {"mean": [0.5] * 3, "std": [0.2] * 3},
+        "'datasets.digits.normalisation' has 3 values of each",
+        "the images have 1 channels",
+    ),
+    ("initialisation.fresh.batch_size", 1, "'initialisation.fresh.batch_size' is 1", "equal to 2"),
 ]
 
 

@@ -124,6 +124,16 @@ def test_a_kind_of_folder_is_refused_by_check(tree, kind, raw_config):
         load(raw_config)
 
 
+def test_one_class_is_refused_by_check(tmp_path, raw_config):
+    """As one level too deep there is the folder of all classes."""
+    for split in ("train", "test"):
+        for name in ("a", "b"):
+            paint(tmp_path / split / "images" / name / "1.png", 0)
+    raw_config["datasets"]["digits"] = {"source": "folder", "root": str(tmp_path)}
+    with pytest.raises(ConfigError, match=r"^Config key 'datasets\.digits': there is one class"):
+        load(raw_config)
+
+
 def test_photographs_without_a_class_are_told_the_layout(tmp_path):
     for split in ("train", "test"):
         paint(tmp_path / split / "1.png", 0)

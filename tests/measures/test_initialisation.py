@@ -108,3 +108,15 @@ def test_batch_norm_statistics_are_those_of_the_images():
     assert torch.allclose(network[0].running_mean, inputs.mean((0, 2, 3)), atol=1e-5)
     assert network[0].momentum == 0.1
     assert not network.training
+
+
+def test_a_last_batch_of_one_image_is_left_out_of_the_statistics():
+    """Its maps of one pixel have no variance, which PyTorch refuses."""
+    settings = ConvolutionalNetwork(layers=3, width=4, strides=[2, 2, 2])
+    inputs = images(5)
+    found = []
+    for batches in (inputs.split(4), inputs[:4].split(4)):
+        network = build(settings, Shape(2, 8, 3), stream("network"))
+        fill_batch_norm(network, [(batch, None) for batch in batches])
+        found.append(network(inputs))
+    assert torch.equal(*found)

@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 from advdim.code_digest import code_digest
 from advdim.runs.command_line import same_options
 from advdim.config import ConfigError, load
+from advdim.config.repeated_keys import refuse_repeated_keys
 from advdim.planning.costs import groups_of_cells, resources_of
 from advdim.catalogue.figures import FIGURES
 from advdim.runs.python_path import share_package
@@ -31,6 +32,7 @@ from advdim.sweep import example_cells, table_settings
 
 share_package()
 try:
+    refuse_repeated_keys(workflow.overwrite_configfiles or ["config.yaml"])
     CONFIG = load(config)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from advdim.config import Config, ConfigError, load
+from advdim.config.repeated_keys import refuse_repeated_keys
 
 # Characters in a line of what commands print.
 WIDTH = 100
@@ -60,6 +61,7 @@ def read_config(path: str, **changed: object) -> Config:
         raise ConfigError(f"Configuration {path!r} is not YAML: {error}.") from None
     if not isinstance(content, dict):
         raise ConfigError(f"Configuration {path!r} holds no keys.")
+    refuse_repeated_keys([path])
     return load({**content, **changed})
 
 

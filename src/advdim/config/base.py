@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from advdim.catalogue.entries import load
+from advdim.config.explain import NAME
 from advdim.config.numbers import odd_numbers, wants_numbers
 
 # Paths hold a strength without an exponent, so its digits must fit a file name.
@@ -91,4 +92,4 @@ def canonical_epsilon(value: object) -> str:
 
 
 Epsilon = Annotated[str, BeforeValidator(canonical_epsilon, json_schema_input_type=float | str)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Name = Annotated[str, Field(pattern=NAME)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from advdim.catalogue.bounds import BOUNDS
 from advdim.config.base import Settings
+from advdim.config.explain import ConfigError
 
 if TYPE_CHECKING:
     BoundName = str
@@ -42,6 +43,15 @@ class Bounds(Settings):
         description="largest FGSM epsilon that counts, in grey levels of 255 (NIPS 2017, Section "
         "5); null: no limit",
     )
+
+    @model_validator(mode="after")
+    def _of_these_kinds(self) -> Bounds:
+        if others := [kind for kind in self.images_by_kind if kind not in self.kinds]:
+            raise ConfigError(
+                f"Config key 'bounds.images_by_kind' names {others[0]!r}, which 'bounds.kinds' "
+                f"does not list: {', '.join(self.kinds)}."
+            )
+        return self
 
     def limits(self, available: int) -> dict[BoundName, int]:
         """Return how many of the available test images each sound bound is computed for."""

@@ -8,6 +8,15 @@ from difflib import get_close_matches
 
 from pydantic import BaseModel, ValidationError
 
+from advdim.user_code import PATTERN
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+# In words, what a text is to look like.
+SHAPES = {
+    NAME: "a name begins with a letter or digit and holds letters, digits, '_', '.' and '-' only",
+    PATTERN: "code is named as 'package.module:name'",
+}
+
 
 class ConfigError(ValueError):
     """The configuration cannot be run; the message says which key and what is allowed."""
@@ -18,7 +27,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     known = sorted(known)
     for close in close_words(word, known):
         return f"did you mean {close!r}?"
-    return f"known are: {', '.join(known)}."
+    return f"known are: {', '.join(known)}." if known else "there are none to choose from."
 
 
 def close_words(word: str, known: Iterable[str]) -> list[str]:
@@ -91,6 +100,9 @@ def _sentence(mistake: typing.Any, model: type[BaseModel], prefix: str) -> str:
             return f"Config key '{key}.{field}' is missing."
         allowed = context["expected_tags"]
         return f"Config key '{key}.{field}' is {context['tag']!r}; allowed are {allowed}."
+    if kind == "string_pattern_mismatch" and context["pattern"] in SHAPES:
+        is_value = "" if key.endswith(".[key]") else f" is {value!r}"
+        return f"Config key {key.removesuffix('.[key]')!r}{is_value}: {SHAPES[context['pattern']]}."
     reason = str(mistake["msg"]).removeprefix("Value error, ").rstrip(".")
     shown = "" if isinstance(value, dict | list) or value is None else f" is {value!r}"
     return f"Config key {key!r}{shown}: {reason[:1].lower()}{reason[1:]}."

@@ -49,6 +49,12 @@ def experiment_problems(config: Config, name: str, experiment: Experiment) -> li
     ]
     problems += _unknown_names(config, key, experiment)
     problems += [
+        f"Config key '{key}.epsilons_by_method' has strengths of {method!r}, which "
+        f"'{key}.methods' does not list: {', '.join(experiment.methods)}."
+        for method in experiment.epsilons_by_method
+        if method not in experiment.methods
+    ]
+    problems += [
         f"Config key '{key}.epsilons' is missing: the strengths of method {method!r}, with 0 for "
         "usual training."
         for method in experiment.methods
@@ -128,9 +134,30 @@ def _misfits(config: Config, key: str, network: str, sizes: list[int]) -> list[s
     ]
 
 
+def _normalisation_problems(config: Config, name: str) -> list[str]:
+    """Return a sentence where a dataset's mean and deviation cannot be those of its pixels."""
+    dataset = config.datasets[name]
+    given, key = dataset.normalisation, f"Config key 'datasets.{name}.normalisation'"
+    if given is None:
+        return []
+    # Only the data tell whether encoded images are grey.
+    channels = (1, 3) if dataset.decoded else (dataset.usual_channels,)
+    if len(given.mean) not in channels:
+        return [
+            f"{key} has {len(given.mean)} values of each; the images have "
+            f"{' or '.join(map(str, channels))} channels."
+        ]
+    if not all(0 <= value <= 1 for value in given.mean) or max(given.std) > 1:
+        return [
+            f"{key} has mean {list(given.mean)} and std {list(given.std)}, in units of pixels in "
+            "[0, 1]: divide grey levels by 255."
+        ]
+    return []
+
+
 def _dataset_problems(config: Config, key: str, name: str, sizes: list[int]) -> list[str]:
     edge = config.datasets[name].native_edge
-    return [
+    return _normalisation_problems(config, name) + [
         f"Config key '{key}.sizes' holds {size}, but dataset {name!r} has "
         f"{edge}-pixel images: larger sizes must be multiples of {edge}."
         for size in sizes
@@ -159,9 +186,15 @@ def missing_data(config: Config) -> list[str]:
         f"Config key 'datasets.{name}': {missing}{from_where(places)}."
         for name in sorted(used & config.datasets.keys())
         for block in [config.datasets[name]]
-        if (missing := block.missing())
+        if (missing := block.missing() or _one_class(block))
         for places in [[getattr(block, key, None) for key in block.places]]
     ]
+
+
+def _one_class(dataset: AnyDataset) -> str | None:
+    if dataset.usual_classes() != 1:
+        return None
+    return "there is one class only, so that every answer is right (folders are SPLIT/CLASS/FILE)"
 
 
 def from_where(places: Iterable[object]) -> str:

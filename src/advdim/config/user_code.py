@@ -71,4 +71,6 @@ def refuse_unknown(value: Any, block: str, known: Iterable[str], what: str) -> A
             )
         if not NAME.match(str(name)):
             raise ConfigError(f"{key}: a name holds the characters a-z, 0-9 and _ only.")
+        if hasattr(Settings, name) or name in {"names", "user", "none"}:
+            raise ConfigError(f"{key}: this name has a meaning of its own; choose another.")
     return value

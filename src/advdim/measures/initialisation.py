@@ -63,7 +63,10 @@ def mean_statistics(
 
 @torch.no_grad()
 def fill_batch_norm(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-    """Set every batch norm's running statistics to the average over ``batches``."""
+    """Set every batch norm's running statistics to the average over ``batches``.
+
+    A batch of one image is left out, as in training: it has no variance.
+    """
     layers = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
@@ -72,7 +75,8 @@ def fill_batch_norm(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]
     network.train()
     if layers:
         for inputs, _ in batches:
-            network(inputs)
+            if len(inputs) > 1:
+                network(inputs)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     network.eval()

@@ -7,13 +7,17 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from advdim.config import Config, ConfigError
+from advdim.config.data.base import NormalisationSettings
 from advdim.config.existing import ModuleNetwork, TimmNetwork, TorchvisionNetwork
+from advdim.config.user_code import UserAttack, UserCode
 from advdim.planning.costs import USUAL_CLASSES
 from advdim.sweep import bounded_cells, experiments_by_cell
 from advdim.units import Normalisation
 from advdim.user_code import UserCodeError, imported, unknown_argument
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from advdim.networks.shape import Shape
 
 # Arguments of a user's class that are not the user's to choose.
@@ -37,12 +41,60 @@ def network_problems(config: Config) -> list[str]:
 
 
 def _code_problems(config: Config) -> Iterator[str]:
-    """Yield a sentence for arguments that classes of attacks, or decorated functions, lack."""
-    blocks = {"methods": config.methods, "attacks.options": config.attacks.options}
-    for block, settings in blocks.items():
-        for name, code in (settings.model_extra or {}).items():
-            if unknown := _unknown_argument(code.module, code.arguments, GIVEN_TO_ATTACKS):
-                yield f"Config key '{block}.{name}': {unknown}"
+    """Yield a sentence for own methods and attacks that cannot be called as they will be."""
+    for name, code in (config.methods.model_extra or {}).items():
+        if fault := _call_fault(code, code.optional):
+            yield f"Config key 'methods.{name}': {fault}"
+    for name, code in (config.attacks.options.model_extra or {}).items():
+        if fault := _attack_fault(name, code):
+            yield f"Config key 'attacks.options.{name}': {fault}"
+
+
+def _call_fault(code: UserCode, optional: Collection[str] = ()) -> str | None:
+    """Return a sentence where a function does not take what it will be given."""
+    try:
+        found = imported(code.module)
+    except UserCodeError as error:
+        return f"{error}."
+    if not callable(found) or isinstance(found, type):
+        return f"{code.module!r} is no function."
+    try:
+        signature = inspect.signature(found)
+    except (ValueError, TypeError):
+        return None
+    if unknown := unknown_argument(signature, code.arguments, GIVEN_TO_ATTACKS):
+        return f"{code.module!r} {unknown}."
+    given = {name: None for name in optional if name in signature.parameters}
+    try:
+        signature.bind(*[None] * code.positional, **{**given, **code.arguments})
+    except TypeError as error:
+        return (
+            f"{code.module!r} does not accept {code.positional} positional and the configured "
+            f"arguments: {error}."
+        )
+    return None
+
+
+def _attack_fault(name: str, code: UserAttack) -> str | None:
+    """Return a sentence where an attack, a function or a class, cannot be made."""
+    from advdim.attacks.base import Attack
+    from advdim.attacks.user import user_attack
+
+    try:
+        found = imported(code.module)
+    except UserCodeError as error:
+        return f"{error}."
+    if not isinstance(found, type):
+        return _call_fault(code)
+    if not issubclass(found, Attack):
+        return f"{code.module!r} is a class, but no subclass of advdim.attacks.base.Attack."
+    if unknown := _unknown_argument(code.module, code.arguments, GIVEN_TO_ATTACKS):
+        return unknown
+    try:
+        user_attack(name, code.norm, code.module, code.arguments)
+    except Exception as error:
+        return f"{code.module!r} cannot be made with the configured arguments: {error}."
+    return None
 
 
 def _problems(config: Config) -> Iterator[str]:
@@ -59,25 +111,36 @@ def _problems(config: Config) -> Iterator[str]:
         settings = config.networks[network]
         if not isinstance(settings, (ModuleNetwork, TorchvisionNetwork, TimmNetwork)):
             continue
-        found = _fault(config, dataset, settings, size, (dataset, network, size) in bounded)
-        if found:
+        bounds = (dataset, network, size) in bounded
+        trained = bool(config.training_of(dataset, network).epochs)
+        # Only the data tell whether encoded images are grey.
+        known = not config.datasets[dataset].decoded
+        faults = []
+        for channels in (None,) if known else (3, 1):
+            shape = usual_shape(config, dataset, size, channels)
+            faults.append(_fault(config, dataset, settings, shape, bounds, trained))
+        if found := all(faults) and faults[0]:
             yield f"Config key 'networks.{network}' on {dataset!r} at size {size}: {found}"
 
 
-def usual_shape(config: Config, dataset: str, size: int) -> Shape:
-    """Return the shape of a dataset's images at a size, as far as it is known unread."""
+def usual_shape(config: Config, dataset: str, size: int, channels: int | None = None) -> Shape:
+    """Return the shape of a dataset's images at a size, as far as it is known unread.
+
+    ``channels`` are supposed to be so many.
+    """
     from advdim.networks.shape import Shape
 
     data = config.datasets[dataset]
-    return Shape(data.usual_channels, size, data.usual_classes() or USUAL_CLASSES)
+    return Shape(channels or data.usual_channels, size, data.usual_classes() or USUAL_CLASSES)
 
 
 def _fault(
     config: Config,
     dataset: str,
     settings: ModuleNetwork | TorchvisionNetwork | TimmNetwork,
-    size: int,
+    shape: Shape,
     bounds: bool,
+    trained: bool,
 ) -> str | None:
     from advdim.bounds.from_torch import UnsupportedLayer, read_layers
     from advdim.networks.build import build
@@ -93,8 +156,14 @@ def _fault(
     data = config.datasets[dataset]
     if data.usual_classes() is None:
         settings = settings.model_copy(update={"weights": None})
-    shape = usual_shape(config, dataset, size)
     given = data.normalisation
+    taken = settings.channels or shape.channels
+    for part, owner, wanted in (
+        (given, f"dataset {dataset!r}", shape.channels),
+        (settings.normalisation, "the network", taken),
+    ):
+        if isinstance(part, NormalisationSettings) and len(part.mean) not in (1, wanted):
+            return f"the normalisation of {owner} has {len(part.mean)} values, not {wanted}."
     # Computed ones are not known yet; any does for a trial.
     unit = (0.5,) * shape.channels
     normalisation = Normalisation(given.mean, given.std) if given else Normalisation(unit, unit)
@@ -102,12 +171,35 @@ def _fault(
         network = build(settings, shape, stream("trial"), normalisation)
         try_network(network, label(settings), shape)
         if bounds:
-            read_layers(network, (shape.channels, size, size))
+            read_layers(network, (shape.channels, shape.size, shape.size))
+        if trained:
+            _try_step(network, label(settings), shape)
     except NetworkError as error:
         return str(error)
     except UnsupportedLayer as error:
         return f"'bounds: true' asks for lower bounds that there are none of. {error}"
     return None
+
+
+def _try_step(network: nn.Module, name: str, shape: Shape) -> None:
+    """Raise NetworkError where a network cannot take a training step on two images."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from advdim.networks.shape import NetworkError, first_line
+
+    random = torch.Generator().manual_seed(0)
+    inputs = torch.randn(2, shape.channels, shape.size, shape.size, generator=random)
+    logits = network.train()(inputs)
+    if not hasattr(logits, "shape") or tuple(logits.shape) != (2, shape.classes):
+        found = tuple(logits.shape) if hasattr(logits, "shape") else type(logits).__name__
+        raise NetworkError(
+            f"Network {name} returns {found} in training, not logits of shape (2, {shape.classes})."
+        )
+    try:
+        cross_entropy(logits, logits.argmin(1)).backward()
+    except RuntimeError as error:
+        raise NetworkError(f"Network {name} cannot be trained: {first_line(error)}") from error
 
 
 def _unknown_argument(
