@@ -43,6 +43,17 @@ def test_the_summary_of_four_images_by_hand():
     assert first["norm_linf_median"] == pytest.approx(0.35)
 
 
+def test_a_threshold_that_is_given_twice_has_one_row():
+    twice = rows().assign(thresholds=[[0.1, 0.1]] * 4)
+    (row,) = summarise_attack(twice)
+    assert (row["threshold"], row["reported"]) == (0.1, True)
+
+
+def test_thresholds_keep_their_order():
+    reversed_ = rows().assign(thresholds=[[0.4, 0.1]] * 4)
+    assert [row["threshold"] for row in summarise_attack(reversed_)] == [0.4, 0.1]
+
+
 def test_images_whose_loss_the_attack_does_not_raise_have_no_damage():
     first, _ = summarise_attack(rows(ascended=(True, True, False, True)))
     assert first["ascended"] == 3

@@ -43,7 +43,9 @@ def summarise_attack(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
         "norm_l2_median": _median(rows["norm_l2"]),
         "found": float(rows["norm_linf"].notna().mean()),
     }
-    for k, threshold in enumerate(thresholds):
+    # One that is given again is the same.
+    for k in sorted(np.unique(thresholds, return_index=True)[1]):
+        threshold = thresholds[k]
         # a first-order prediction is proportional to its threshold
         predicted = first_order * (threshold / thresholds[0])
         yield {
