@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from advdim.claims import statistics
+from advdim.claims.dimension import _trend_of_slopes
 
 
 def test_exponent_of_a_power_law():
@@ -82,3 +83,16 @@ def test_share_of_a_group_beyond_a_cubic():
     expected = 1 / (half["y"].var(ddof=0))
     assert statistics.share_of_group(half, "x", "y", "group") == pytest.approx(expected)
     assert math.isnan(statistics.share_of_group(same[:20], "x", "y", "group"))
+
+
+def test_a_strength_of_one_size_has_no_part_in_the_trend_of_slopes():
+    rows = pd.DataFrame(
+        [
+            {"size": size, "dimension": size**2, "epsilon": epsilon, "grad_l1_untied": slope * size}
+            for epsilon, slope in ((0.0, 4.0), (0.1, 3.0), (0.3, 2.0))
+            for size in (8, 16)
+        ]
+        + [{"size": 8, "dimension": 64, "epsilon": 0.2, "grad_l1_untied": 1e3}]
+    )
+    assert _trend_of_slopes(rows) == pytest.approx(-1)
+    assert math.isnan(_trend_of_slopes(rows[rows["epsilon"].isin([0, 0.2])]))

@@ -66,12 +66,16 @@ def _with_lemma_2(tables: Tables, experiment: str) -> pd.DataFrame:
 
 
 def _trend_of_slopes(rows: pd.DataFrame) -> float:
-    """Return the mean change, per step of strength, of the slope in sqrt(d) (least squares)."""
+    """Return the mean change, per step of strength, of the slope in sqrt(d) (least squares).
+
+    A strength with networks of one size has no slope.
+    """
     slopes = [
         slope_in_root_dimension(of_strength, "grad_l1_untied")
         for _, of_strength in rows.groupby("epsilon")
+        if np.ptp(of_strength["size"]) > 0
     ]
-    return slope(np.arange(len(slopes)), np.array(slopes))
+    return slope(np.arange(len(slopes)), np.array(slopes)) if len(slopes) > 1 else math.nan
 
 
 def _break_margin(rows: pd.DataFrame) -> dict[str, float]:
