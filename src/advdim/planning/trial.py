@@ -99,28 +99,32 @@ def _attack_fault(name: str, code: UserAttack) -> str | None:
 
 def _problems(config: Config) -> Iterator[str]:
     bounded = {(cell.dataset, cell.network, cell.size) for cell in bounded_cells(config)}
-    asked = {
+    trained = {
         (cell.dataset, cell.network, cell.size): None for cell in experiments_by_cell(config)
-    } | {
+    }
+    fresh = {
         (experiment.dataset, network, size): None
         for experiment in config.initialisation.values()
         for network in experiment.networks
         for size in experiment.sizes
     }
-    for dataset, network, size in asked:
+    for asked in trained | fresh:
+        dataset, network, size = asked
         settings = config.networks[network]
         if not isinstance(settings, (ModuleNetwork, TorchvisionNetwork, TimmNetwork)):
             continue
-        bounds = (dataset, network, size) in bounded
-        trained = bool(config.training_of(dataset, network).epochs)
+        steps = asked in trained and config.training_of(dataset, network).epochs > 0
         # Only the data tell whether encoded images are grey.
         known = not config.datasets[dataset].decoded
         faults = []
         for channels in (None,) if known else (3, 1):
             shape = usual_shape(config, dataset, size, channels)
-            faults.append(_fault(config, dataset, settings, shape, bounds, trained))
-        if found := all(faults) and faults[0]:
-            yield f"Config key 'networks.{network}' on {dataset!r} at size {size}: {found}"
+            fault = _fault(config, dataset, settings, shape, asked in bounded, steps)
+            if fault is None:
+                break
+            faults.append(fault)
+        else:
+            yield f"Config key 'networks.{network}' on {dataset!r} at size {size}: {faults[0]}"
 
 
 def usual_shape(config: Config, dataset: str, size: int, channels: int | None = None) -> Shape:
