@@ -17,8 +17,8 @@ from advdim.results import (
     Record,
     Result,
     all_results,
-    config_hash,
     inputs_of,
+    of_other_settings,
     read_record,
     same_inputs,
 )
@@ -45,7 +45,10 @@ def disagreements(run: Published) -> list[str]:
 
 
 def _unplanned(run: Published, results: dict[Result, Record | None]) -> Iterator[str]:
-    planned = {result.record(run.config) for result in results}
+    others = of_other_settings(run.config)
+    for result in others:
+        yield f"{result.stage} {result.name} was made with other settings than the sweep's."
+    planned = {result.record(run.config) for result in (*results, *others)}
     for path in sorted(run.results.glob("cells/**/*.json")):
         if path not in planned:
             yield f"{path.relative_to(run.results)} is of no result of the sweep."
@@ -55,8 +58,6 @@ def _stale(run: Published, result: Result, record: Record | None) -> Iterator[st
     if record is None:
         yield f"The record of {result.name} cannot be read."
         return
-    if record["config_hash"] != config_hash(run.config, result):
-        yield f"{result.stage} {result.name} was made with other settings than the sweep's."
     if result.stage != "pixels" and not same_inputs(record, inputs_of(run.config, result)):
         yield f"{result.stage} {result.name} was made from something else than what is here."
 

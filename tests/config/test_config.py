@@ -126,6 +126,8 @@ def test_a_missing_file_is_named(raw_config, tmp_path):
     raw_config["datasets"]["digits"] = {"source": "parquet", "train": missing, "test": missing}
     with pytest.raises(ConfigError, match=r"train names '.*train\.parquet', which does not exist"):
         load(raw_config)
+    # what is finished is drawn without images
+    assert load({**raw_config, "only_finished": True}).only_finished
 
 
 @pytest.mark.parametrize(
