@@ -61,18 +61,27 @@ def check_function(
     found = _definition(path)
     if not isinstance(found, ast.FunctionDef) or found.decorator_list:
         return
-    signature = _signature(found.args)
+    fault = call_fault(_signature(found.args), positional, optional, arguments)
+    if fault:
+        raise UserCodeError(f"function {path!r} {fault}")
+
+
+def call_fault(
+    signature: inspect.Signature,
+    positional: int,
+    optional: Iterable[str],
+    arguments: Mapping[str, Any],
+) -> str | None:
+    """Return half a sentence where a signature does not take what ``check_function`` describes."""
     given = {name: None for name in optional if name in signature.parameters}
     taken = [*list(signature.parameters)[:positional], *given]
     if unknown := unknown_argument(signature, arguments, taken):
-        raise UserCodeError(f"function {path!r} {unknown}")
+        return unknown
     try:
         signature.bind(*[None] * positional, **{**given, **arguments})
     except TypeError as error:
-        raise UserCodeError(
-            f"function {path!r} does not accept {positional} positional and the configured "
-            f"arguments: {error}"
-        ) from error
+        return f"does not accept {positional} positional and the configured arguments: {error}"
+    return None
 
 
 def unknown_argument(

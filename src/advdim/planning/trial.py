@@ -13,7 +13,7 @@ from advdim.config.user_code import UserAttack, UserCode
 from advdim.planning.costs import USUAL_CLASSES
 from advdim.sweep import bounded_cells, experiments_by_cell
 from advdim.units import Normalisation
-from advdim.user_code import UserCodeError, imported, unknown_argument
+from advdim.user_code import UserCodeError, call_fault, imported, unknown_argument
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,17 +62,8 @@ def _call_fault(code: UserCode, optional: Collection[str] = ()) -> str | None:
         signature = inspect.signature(found)
     except (ValueError, TypeError):
         return None
-    if unknown := unknown_argument(signature, code.arguments, GIVEN_TO_ATTACKS):
-        return f"{code.module!r} {unknown}."
-    given = {name: None for name in optional if name in signature.parameters}
-    try:
-        signature.bind(*[None] * code.positional, **{**given, **code.arguments})
-    except TypeError as error:
-        return (
-            f"{code.module!r} does not accept {code.positional} positional and the configured "
-            f"arguments: {error}."
-        )
-    return None
+    fault = call_fault(signature, code.positional, optional, code.arguments)
+    return f"{code.module!r} {fault}." if fault else None
 
 
 def _attack_fault(name: str, code: UserAttack) -> str | None:
