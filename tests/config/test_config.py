@@ -74,7 +74,7 @@ MISTAKES = [
         "kind 'mixer' has none",
     ),
     ("networks.strided4", {"kind": "lenet"}, "holds 8", "smaller than its 5x5 kernel"),
-    ("training.epochs", -1, "'training.epochs' is -1", "greater than or equal to 0"),
+    ("training.epochs", -1, "'training.epochs' is -1", "must be at least 0"),
     ("training.epochs", 0, "asks for strength 0.01", "not trained (epochs: 0)"),
     ("networks.maxpool4", {"kind": "module", "module": "no_such_module:Net"}, "no_such", "found"),
     (
@@ -106,7 +106,12 @@ MISTAKES = [
         "'datasets.digits.normalisation' has 3 values of each",
         "the images have 1 channels",
     ),
-    ("initialisation.fresh.batch_size", 1, "'initialisation.fresh.batch_size' is 1", "equal to 2"),
+    (
+        "initialisation.fresh.batch_size",
+        1,
+        "'initialisation.fresh.batch_size' is 1",
+        "must be at least 2",
+    ),
 ]
 
 

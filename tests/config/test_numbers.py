@@ -12,7 +12,7 @@ from advdim.config.base import Settings
 from advdim.config.numbers import MOST_SEEDS, as_written, wants_numbers
 
 NUMBER = "must be a number"
-FINITE = "should be a finite number"
+FINITE = "must be a finite number"
 REFUSED = [
     ("training.learning_rate", ".inf", FINITE),
     ("training.learning_rate", ".nan", FINITE),
@@ -30,14 +30,14 @@ REFUSED = [
     ("networks.maxpool4.width", "yes", NUMBER),
     ("networks.maxpool4.dilation", "yes", NUMBER),
     ("networks.maxpool4.layers", "1000000000000", "must be at most"),
-    ("networks.maxpool4.layers", "1000000", "less than or equal to 1000"),
+    ("networks.maxpool4.layers", "1000000", "must be at most 1000"),
     ("networks.maxpool4.training", "{epochs: yes}", NUMBER),
     ("methods.pgd_linf.relative_step", ".inf", FINITE),
     ("bounds.images_by_kind", "{local: yes}", NUMBER),
     ("experiments.dimension.seeds", "yes", NUMBER),
     ("experiments.dimension.seeds", "1000000000000", "must be at most"),
-    ("experiments.dimension.seeds", "20000", f"at most {MOST_SEEDS} seeds"),
-    ("experiments.dimension.sizes", "[1000000]", "less than or equal to 16384"),
+    ("experiments.dimension.seeds", "20000", f"between 1 and {MOST_SEEDS}"),
+    ("experiments.dimension.sizes", "[1000000]", "must be at most 16384"),
     ("experiments.dimension.epsilons", "[.inf]", "must be a finite number"),
     ("experiments.dimension.epsilons", "[1.0e-300]", "must be 0, or from"),
     ("initialisation.fresh.seeds", "yes", NUMBER),

@@ -93,3 +93,15 @@ def canonical_epsilon(value: object) -> str:
 
 Epsilon = Annotated[str, BeforeValidator(canonical_epsilon, json_schema_input_type=float | str)]
 Name = Annotated[str, Field(pattern=NAME)]
+
+
+def merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings with some of them replaced."""
+    merged: dict[str, Any] = dict(base)
+    for key, value in overrides.items():
+        old = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            merged[key] = merge(old, value)
+        else:
+            merged[key] = value
+    return merged

@@ -18,6 +18,30 @@ SHAPES = {
 }
 
 
+# What a value must be, by pydantic's kind of mistake; braces hold parts of its context.
+MUST = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a block of keys and values",
+    "finite_number": "must be a finite number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number, written with digits only",
+    "int_type": "must be a whole number",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "list_type": "must be a list, in brackets",
+    "model_attributes_type": "must be a block of keys and values",
+    "model_type": "must be a block of keys and values",
+    "string_type": "must be text",
+    "too_long": "holds too many values; at most {max_length} are allowed",
+    "too_short": "holds too few values; the least is {min_length}",
+}
+
+
 class ConfigError(ValueError):
     """The configuration cannot be run; the message says which key and what is allowed."""
 
@@ -103,9 +127,14 @@ def _sentence(mistake: typing.Any, model: type[BaseModel], prefix: str) -> str:
     if kind == "string_pattern_mismatch" and context["pattern"] in SHAPES:
         is_value = "" if key.endswith(".[key]") else f" is {value!r}"
         return f"Config key {key.removesuffix('.[key]')!r}{is_value}: {SHAPES[context['pattern']]}."
-    reason = str(mistake["msg"]).removeprefix("Value error, ").rstrip(".")
-    shown = "" if isinstance(value, dict | list) or value is None else f" is {value!r}"
-    return f"Config key {key!r}{shown}: {reason[:1].lower()}{reason[1:]}."
+    said = str(mistake["msg"]).removeprefix("Value error, ").rstrip(".")
+    reason = MUST[kind].format(**context) if kind in MUST else said[:1].lower() + said[1:]
+    shown = "" if isinstance(value, dict | list) else f" is {_as_yaml(value)}"
+    return f"Config key {key!r}{shown}: {reason}."
+
+
+def _as_yaml(value: object) -> str:
+    return "null" if value is None else repr(value)
 
 
 def _instead(word: str, siblings: set[str]) -> str:

@@ -76,8 +76,8 @@ Arguments = Annotated[
 def _counted(value: object) -> object:
     if not isinstance(value, int):
         return value
-    if value > MOST_SEEDS:
-        raise ValueError(f"must be at most {MOST_SEEDS} seeds")
+    if not 0 < value <= MOST_SEEDS:
+        raise ValueError(f"must be a list, or between 1 and {MOST_SEEDS}")
     return list(range(value))
 
 

@@ -2,109 +2,120 @@
 
 from __future__ import annotations
 
-import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from advdim.catalogue.figures import FIGURES
+from advdim.config.base import merge
 from advdim.config.data import AnyDataset
 from advdim.config.explain import explain, nearest
 from advdim.config.network import AnyNetwork
+from advdim.config.sweep import Config, Experiment
 from advdim.config.training import Training
 
-if typing.TYPE_CHECKING:
-    from advdim.config.sweep import Config, Experiment
+
+def problems(config: Config) -> list[str]:
+    """Return a sentence for whatever in a sweep is known to fail once it runs, each once."""
+    return list(dict.fromkeys(_problems(config)))
 
 
-def merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested settings with some of them replaced."""
-    merged: dict[str, Any] = dict(base)
-    for key, value in overrides.items():
-        old = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(old, Mapping):
-            merged[key] = merge(old, value)
-        else:
-            merged[key] = value
-    return merged
+def _problems(config: Config) -> Iterator[str]:
+    for name, experiment in config.experiments.items():
+        yield from _experiment_problems(config, name, experiment)
+    for name in config.initialisation:
+        yield from _initialisation_problems(config, name)
+    if not config.only_finished:
+        yield from _missing_data(config)
+    for name, network in config.networks.items():
+        if fault := network.fault():
+            yield f"Config key 'networks.{name}': {fault}{_from_where(network.files())}."
+    for name in config.attacks.threshold_by_network:
+        if name not in config.networks:
+            known = nearest(name, config.networks)
+            yield f"Config key 'attacks.threshold_by_network' names {name!r}; {known}"
+    if not (config.experiments or config.initialisation):
+        yield "Config keys 'experiments' and 'initialisation' are both empty."
+    shown, attacks = config.attacks.examples.attack, config.attacks.options.names()
+    if shown not in attacks:
+        yield f"Config key 'attacks.examples.attack' is {shown!r}; {nearest(shown, attacks)}"
 
 
-def experiment_problems(config: Config, name: str, experiment: Experiment) -> list[str]:
-    """Return a sentence for whatever in an experiment is known to fail once it runs."""
+def _experiment_problems(config: Config, name: str, experiment: Experiment) -> Iterator[str]:
+    """Yield a sentence for whatever in an experiment is known to fail once it runs."""
     key = f"experiments.{name}"
     dataset = experiment.dataset
     if dataset not in config.datasets:
-        return [f"Config key '{key}.dataset' is {dataset!r}; {nearest(dataset, config.datasets)}"]
+        yield f"Config key '{key}.dataset' is {dataset!r}; {nearest(dataset, config.datasets)}"
+        return
     for network in experiment.network:
         if network not in config.networks:
             known = nearest(network, config.networks)
-            return [f"Config key '{key}.network' is {network!r}; {known}"]
-    trained = [f for f in FIGURES if "initialisation" not in FIGURES[f].tables]
-    problems = [
-        f"Config key '{key}.figures' names {figure!r}; {nearest(figure, trained)}"
-        for figure in experiment.figures
-        if figure not in trained
-    ]
-    problems += _unknown_names(config, key, experiment)
-    problems += [
-        f"Config key '{key}.epsilons_by_method' has strengths of {method!r}, which "
-        f"'{key}.methods' does not list: {', '.join(experiment.methods)}."
-        for method in experiment.epsilons_by_method
-        if method not in experiment.methods
-    ]
-    problems += [
-        f"Config key '{key}.epsilons' is missing: the strengths of method {method!r}, with 0 for "
-        "usual training."
-        for method in experiment.methods
-        if not experiment.epsilons_of(method)
-    ][:1]
-    problems += [
-        f"Config key '{key}.figures' names {figure!r}, which shows attacks; give '{key}.attacks'."
-        for figure in experiment.figures
-        if figure in FIGURES and FIGURES[figure].of_attacks and not experiment.attacks
-    ]
-    problems += [
-        f"Config key '{key}.figures' names {figure!r}, which shows lower bounds; give "
-        f"'{key}.bounds: true'."
-        for figure in experiment.figures
-        if figure in FIGURES and FIGURES[figure].of_bounds and not experiment.bounds
-    ]
-    problems += [
-        f"Config key '{key}.bounds' asks for lower bounds of network {network!r}: {reason}."
-        for network in experiment.network
-        if experiment.bounds and (reason := config.networks[network].no_bounds_because())
-    ]
+            yield f"Config key '{key}.network' is {network!r}; {known}"
+            return
+    yield from _figure_problems(key, experiment)
+    yield from _unknown_names(config, key, experiment)
+    yield from _strength_problems(key, experiment)
     for network in experiment.network:
-        problems += _misfits(config, key, network, experiment.sizes)
-        problems += _training_problems(config, f"networks.{network}", config.networks[network])
-    problems += _untrained(config, key, experiment)
-    problems += _dataset_problems(config, key, dataset, experiment.sizes)
-    problems += _unit_problems(config, key, experiment)
-    problems += _training_problems(config, f"datasets.{dataset}", config.datasets[dataset])
-    return problems
+        if experiment.bounds and (reason := config.networks[network].no_bounds_because()):
+            yield (
+                f"Config key '{key}.bounds' asks for lower bounds of network {network!r}: {reason}."
+            )
+        yield from _misfits(config, key, network, experiment.sizes)
+        yield from _training_problems(config, f"networks.{network}", config.networks[network])
+    yield from _untrained(config, key, experiment)
+    yield from _dataset_problems(config, key, dataset, experiment.sizes)
+    yield from _unit_problems(config, key, experiment)
+    yield from _training_problems(config, f"datasets.{dataset}", config.datasets[dataset])
 
 
-def _untrained(config: Config, key: str, experiment: Experiment) -> list[str]:
-    """Return a sentence for strengths and seeds of networks that are not trained."""
-    problems = []
+def _figure_problems(key: str, experiment: Experiment) -> Iterator[str]:
+    """Yield a sentence for every figure that is unknown, or of what is not measured."""
+    trained = [f for f in FIGURES if "initialisation" not in FIGURES[f].tables]
+    for figure in experiment.figures:
+        if figure not in trained:
+            yield f"Config key '{key}.figures' names {figure!r}; {nearest(figure, trained)}"
+            continue
+        shown = f"Config key '{key}.figures' names {figure!r}, which shows"
+        if FIGURES[figure].of_attacks and not experiment.attacks:
+            yield f"{shown} attacks; give '{key}.attacks'."
+        if FIGURES[figure].of_bounds and not experiment.bounds:
+            yield f"{shown} lower bounds; give '{key}.bounds: true'."
+
+
+def _strength_problems(key: str, experiment: Experiment) -> Iterator[str]:
+    """Yield a sentence for strengths without a method, and for a method without strengths."""
+    for method in experiment.epsilons_by_method:
+        if method not in experiment.methods:
+            yield (
+                f"Config key '{key}.epsilons_by_method' has strengths of {method!r}, which "
+                f"'{key}.methods' does not list: {', '.join(experiment.methods)}."
+            )
+    bare = [method for method in experiment.methods if not experiment.epsilons_of(method)]
+    if bare:
+        yield (
+            f"Config key '{key}.epsilons' is missing: the strengths of method {bare[0]!r}, with 0 "
+            "for usual training."
+        )
+
+
+def _untrained(config: Config, key: str, experiment: Experiment) -> Iterator[str]:
+    """Yield a sentence for strengths and seeds of networks that are not trained."""
     for name in experiment.network:
         if not _comes_as_it_is(config, experiment.dataset, name):
             continue
-        network = config.networks[name]
         wanted = {e for method in experiment.methods for e in experiment.epsilons_of(method)}
         if trained := sorted(wanted - {"0"}, key=float):
-            problems.append(
+            yield (
                 f"Config key '{key}' asks for strength {trained[0]}, but network {name!r} is not "
                 "trained (epochs: 0): the only strength is 0."
             )
-        if network.starts_from_weights and len(experiment.seeds) > 1:
-            problems.append(
+        if config.networks[name].starts_from_weights and len(experiment.seeds) > 1:
+            yield (
                 f"Config key '{key}.seeds' asks for {len(experiment.seeds)} networks, but network "
                 f"{name!r} is the same for all: its weights are not trained (epochs: 0)."
             )
-    return problems
 
 
 def trains_nothing(config: Config, experiment: Experiment) -> bool:
@@ -126,69 +137,67 @@ def _comes_as_it_is(config: Config, dataset: str, network: str) -> bool:
     return not wrong and not config.training_of(dataset, network).epochs
 
 
-def _misfits(config: Config, key: str, network: str, sizes: list[int]) -> list[str]:
-    return [
-        f"Config key '{key}.sizes' holds {size}, which network {network!r} cannot take: {misfit}."
-        for size in sizes
-        if (misfit := config.networks[network].misfit(size))
-    ]
+def _misfits(config: Config, key: str, network: str, sizes: list[int]) -> Iterator[str]:
+    for size in sizes:
+        if misfit := config.networks[network].misfit(size):
+            yield (
+                f"Config key '{key}.sizes' holds {size}, which network {network!r} cannot take: "
+                f"{misfit}."
+            )
 
 
-def _normalisation_problems(config: Config, name: str) -> list[str]:
-    """Return a sentence where a dataset's mean and deviation cannot be those of its pixels."""
+def _dataset_problems(config: Config, key: str, name: str, sizes: list[int]) -> Iterator[str]:
+    yield from _normalisation_problems(config, name)
+    edge = config.datasets[name].native_edge
+    for size in sizes:
+        if edge and size > edge and size % edge:
+            yield (
+                f"Config key '{key}.sizes' holds {size}, but dataset {name!r} has {edge}-pixel "
+                f"images: larger sizes must be multiples of {edge}."
+            )
+
+
+def _normalisation_problems(config: Config, name: str) -> Iterator[str]:
+    """Yield a sentence where a dataset's mean and deviation cannot be those of its pixels."""
     dataset = config.datasets[name]
     given, key = dataset.normalisation, f"Config key 'datasets.{name}.normalisation'"
     if given is None:
-        return []
+        return
     # Only the data tell whether encoded images are grey.
     channels = (1, 3) if dataset.decoded else (dataset.usual_channels,)
     if len(given.mean) not in channels:
-        return [
+        yield (
             f"{key} has {len(given.mean)} values of each; the images have "
             f"{' or '.join(map(str, channels))} channels."
-        ]
-    if not all(0 <= value <= 1 for value in given.mean) or max(given.std) > 1:
-        return [
+        )
+    elif not all(0 <= value <= 1 for value in given.mean) or max(given.std) > 1:
+        yield (
             f"{key} has mean {list(given.mean)} and std {list(given.std)}, in units of pixels in "
             "[0, 1]: divide grey levels by 255."
-        ]
-    return []
+        )
 
 
-def _dataset_problems(config: Config, key: str, name: str, sizes: list[int]) -> list[str]:
-    edge = config.datasets[name].native_edge
-    return _normalisation_problems(config, name) + [
-        f"Config key '{key}.sizes' holds {size}, but dataset {name!r} has "
-        f"{edge}-pixel images: larger sizes must be multiples of {edge}."
-        for size in sizes
-        if edge and size > edge and size % edge
-    ]
-
-
-def _unit_problems(config: Config, key: str, experiment: Experiment) -> list[str]:
+def _unit_problems(config: Config, key: str, experiment: Experiment) -> Iterator[str]:
     """Refuse strengths in pixels that cannot be told in normalised units before the data are."""
     strengths = {e for method in experiment.methods for e in experiment.epsilons_of(method)}
     known = config.datasets[experiment.dataset].normalisation is not None
-    if config.units == "normalised" or known or strengths <= {"0"}:
-        return []
-    return [
-        f"Config key 'units' is 'pixel', and '{key}' has training strengths: give "
-        f"'datasets.{experiment.dataset}.normalisation', by which they are told in normalised "
-        "units, or give all strengths and thresholds in normalised units."
-    ]
+    if config.units == "pixel" and not known and not strengths <= {"0"}:
+        yield (
+            f"Config key 'units' is 'pixel', and '{key}' has training strengths: give "
+            f"'datasets.{experiment.dataset}.normalisation', by which they are told in normalised "
+            "units, or give all strengths and thresholds in normalised units."
+        )
 
 
-def missing_data(config: Config) -> list[str]:
-    """Return a sentence for every dataset in use of which something is missing or wrong on disk."""
+def _missing_data(config: Config) -> Iterator[str]:
+    """Yield a sentence for every dataset in use of which something is missing or wrong on disk."""
     used = {experiment.dataset for experiment in config.experiments.values()}
     used |= {experiment.dataset for experiment in config.initialisation.values()}
-    return [
-        f"Config key 'datasets.{name}': {missing}{from_where(places)}."
-        for name in sorted(used & config.datasets.keys())
-        for block in [config.datasets[name]]
-        if (missing := block.missing() or _one_class(block))
-        for places in [[getattr(block, key, None) for key in block.places]]
-    ]
+    for name in sorted(used & config.datasets.keys()):
+        dataset = config.datasets[name]
+        if missing := dataset.missing() or _one_class(dataset):
+            places = [getattr(dataset, key, None) for key in dataset.places]
+            yield f"Config key 'datasets.{name}': {missing}{_from_where(places)}."
 
 
 def _one_class(dataset: AnyDataset) -> str | None:
@@ -197,7 +206,7 @@ def _one_class(dataset: AnyDataset) -> str | None:
     return "there is one class only, so that every answer is right (folders are SPLIT/CLASS/FILE)"
 
 
-def from_where(places: Iterable[object]) -> str:
+def _from_where(places: Iterable[object]) -> str:
     """Return, for a sentence on files, where relative paths start; nothing where none is."""
     flat = [part for place in places for part in (place if isinstance(place, list) else [place])]
     given = [Path(part).expanduser() for part in flat if isinstance(part, str | Path)]
@@ -214,44 +223,42 @@ def _training_problems(config: Config, owner: str, block: AnyDataset | AnyNetwor
     return []
 
 
-def _unknown_names(config: Config, key: str, experiment: Experiment) -> list[str]:
-    """Return a sentence for every method and attack that is neither known nor the user's."""
+def _unknown_names(config: Config, key: str, experiment: Experiment) -> Iterator[str]:
+    """Yield a sentence for every method and attack that is neither known nor the user's."""
     methods, attacks = config.methods.names(), config.attacks.options.names()
     named = [
         *((f"methods.{k}", name, methods) for k, name in enumerate(experiment.methods)),
         *((f"epsilons_by_method.{n}", n, methods) for n in experiment.epsilons_by_method),
         *((f"attacks.{k}", name, attacks) for k, name in enumerate(experiment.attacks)),
     ]
-    return [
-        f"Config key '{key}.{part}' is {name!r}; {nearest(name, known)}"
-        for part, name, known in named
-        if name not in known
-    ]
+    for part, name, known in named:
+        if name not in known:
+            yield f"Config key '{key}.{part}' is {name!r}; {nearest(name, known)}"
 
 
-def initialisation_problems(config: Config, name: str) -> list[str]:
-    """Return a sentence for whatever in an experiment at initialisation is known to fail."""
+def _initialisation_problems(config: Config, name: str) -> Iterator[str]:
+    """Yield a sentence for whatever in an experiment at initialisation is known to fail."""
     key, experiment = f"initialisation.{name}", config.initialisation[name]
     if name in config.experiments:
-        return [f"Config key '{key}' has the name of an experiment; names must differ."]
+        yield f"Config key '{key}' has the name of an experiment; names must differ."
+        return
     if experiment.dataset not in config.datasets:
-        found = nearest(experiment.dataset, config.datasets)
-        return [f"Config key '{key}.dataset' is {experiment.dataset!r}; {found}"]
+        known = nearest(experiment.dataset, config.datasets)
+        yield f"Config key '{key}.dataset' is {experiment.dataset!r}; {known}"
+        return
     untrained = [f for f in FIGURES if FIGURES[f].tables == ("initialisation",)]
-    problems = [
-        f"Config key '{key}.figures' names {figure!r}; {nearest(figure, untrained)}"
-        for figure in experiment.figures
-        if figure not in untrained
-    ]
+    for figure in experiment.figures:
+        if figure not in untrained:
+            yield f"Config key '{key}.figures' names {figure!r}; {nearest(figure, untrained)}"
     for network in experiment.networks:
         if network not in config.networks:
-            found = nearest(network, config.networks)
-            problems.append(f"Config key '{key}.networks' names {network!r}; {found}")
+            known = nearest(network, config.networks)
+            yield f"Config key '{key}.networks' names {network!r}; {known}"
             continue
         if config.networks[network].starts_from_weights:
-            problems.append(
+            yield (
                 f"Config key '{key}.networks' names {network!r}, which has weights: a network at "
                 "initialisation has none."
             )
-        problems += _misfits(config, key, network, experiment.sizes)
-    return problems + _dataset_problems(config, key, experiment.dataset, experiment.sizes)
+        yield from _misfits(config, key, network, experiment.sizes)
+    yield from _dataset_problems(config, key, experiment.dataset, experiment.sizes)

@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    ValidationError,
     model_validator,
 )
 
 from advdim.catalogue.methods import strength_power
 from advdim.config.attacks import AttackName, Attacks
-from advdim.config.base import Epsilon, Name, Settings, canonical_epsilon
+from advdim.config.base import Epsilon, Name, Settings, canonical_epsilon, merge
 from advdim.config.bounds import Bounds
 from advdim.config.data import TORCHVISION_NAMES, AnyDataset
-from advdim.config.explain import ConfigError, explain, nearest
 from advdim.config.initialisation import InitialisationExperiment
 from advdim.config.network import AnyNetwork
 from advdim.config.numbers import Edge, Seeds
-from advdim.config.problems import (
-    experiment_problems,
-    from_where,
-    initialisation_problems,
-    merge,
-    missing_data,
-    trains_nothing,
-)
 from advdim.config.training import Method, Methods, Training
 from advdim.units import Normalisation, Units, to_normalised
 
@@ -185,70 +174,3 @@ class Config(Settings):
     @classmethod
     def _usual_thresholds(cls, values: object) -> object:
         return _thresholds_in_pixels(values)
-
-    @model_validator(mode="after")
-    def _networks_as_they_come_have_no_strength(self) -> Config:
-        for name, experiment in self.experiments.items():
-            given = experiment.epsilons or experiment.epsilons_by_method
-            if not given and trains_nothing(self, experiment):
-                self.experiments[name] = experiment.model_copy(update={"epsilons": ["0"]})
-        return self
-
-    @model_validator(mode="after")
-    def _experiments_fit(self) -> Config:
-        problems = [
-            problem
-            for name, experiment in self.experiments.items()
-            for problem in experiment_problems(self, name, experiment)
-        ]
-        problems += [
-            problem
-            for name in self.initialisation
-            for problem in initialisation_problems(self, name)
-        ]
-        if not self.only_finished:
-            problems += missing_data(self)
-        problems += [
-            f"Config key 'networks.{name}': {fault}{from_where(network.files())}."
-            for name, network in self.networks.items()
-            if (fault := network.fault())
-        ]
-        problems += [
-            f"Config key 'attacks.threshold_by_network' names {name!r}; "
-            f"{nearest(name, self.networks)}"
-            for name in self.attacks.threshold_by_network
-            if name not in self.networks
-        ]
-        if not (self.experiments or self.initialisation):
-            problems.append("Config keys 'experiments' and 'initialisation' are both empty.")
-        shown, attacks = self.attacks.examples.attack, self.attacks.options.names()
-        if shown not in attacks:
-            found = nearest(shown, attacks)
-            problems.append(f"Config key 'attacks.examples.attack' is {shown!r}; {found}")
-        if problems:
-            raise ConfigError("\n".join(dict.fromkeys(problems)))
-        return self
-
-
-def load(raw: Mapping[str, Any]) -> Config:
-    """Check a configuration and fill in its defaults.
-
-    Raises ConfigError with one sentence per mistake: the key, the value, and what is allowed.
-    """
-    try:
-        return Config.model_validate(dict(raw))
-    except ValidationError as error:
-        first = error.errors()[0]
-        cause = first.get("ctx", {}).get("error")
-        if isinstance(cause, ConfigError):
-            raise ConfigError(str(cause)) from None
-        raise ConfigError(explain(error, Config)) from None
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON schema of the configuration, for editors and documentation."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Config.model_json_schema(),
-        "title": "advdim configuration",
-    }
