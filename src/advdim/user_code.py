@@ -105,6 +105,16 @@ def unknown_argument(
     return None
 
 
+def argument_fault(path: str, arguments: Mapping[str, Any], given: Collection[str]) -> str | None:
+    """Return ``unknown_argument`` of what a path names, with its name before; imports it."""
+    try:
+        signature = inspect.signature(imported(path))
+    except (UserCodeError, ValueError, TypeError):
+        return None
+    unknown = unknown_argument(signature, arguments, given)
+    return f"{path!r} {unknown}" if unknown else None
+
+
 def fingerprint(path: str) -> str:
     """Return a hash of the module's file, without its comments and layout.
 

@@ -19,7 +19,7 @@ from advdim.config.existing import ModuleNetwork, TimmNetwork, TorchvisionNetwor
 from advdim.data.pixels import load_pixels
 from advdim.data.torchvision_import import torchvision
 from advdim.networks.build import NetworkError, Shape, build
-from advdim.planning.trial import network_problems
+from advdim.planning.trial import trial_problems
 from advdim.results import FILES, Result, inputs_of, is_current
 from advdim.stages.attack import attack_cell
 from advdim.stages.pixels import prepare_pixels
@@ -410,7 +410,7 @@ def test_check_tries_networks_of_ones_own(raw, way, says):
     }  # fmt: skip
     experiment = raw["experiments"]["existing"]
     raw["experiments"] = {"odd": {**experiment, "network": "odd", "bounds": way == "none"}}
-    problems = network_problems(load(raw))
+    problems = trial_problems(load(raw))
     assert problems
     with pytest.raises(AssertionError, match=says):
         raise AssertionError("\n".join(problems))
@@ -419,4 +419,4 @@ def test_check_tries_networks_of_ones_own(raw, way, says):
 def test_check_accepts_what_can_be_used(raw):
     experiment = raw["experiments"]["existing"]
     experiment["bounds"] = False
-    assert network_problems(load(raw)) == []
+    assert trial_problems(load(raw)) == []

@@ -7,7 +7,7 @@ import yaml
 
 from advdim.__main__ import main
 from advdim.config import load
-from advdim.planning.trial import network_problems
+from advdim.planning.trial import trial_problems
 
 CODE = """
 import functools
@@ -54,12 +54,12 @@ def test_an_unknown_argument_is_named(
         place = raw_config["attacks"]["options"] if block == "options" else raw_config["methods"]
         place["mine"] = own
         key = "attacks.options.mine" if block == "options" else "methods.mine"
-    found = [problem for problem in network_problems(load(raw_config)) if key in problem]
+    found = [problem for problem in trial_problems(load(raw_config)) if key in problem]
     assert found
     for problem in found:
         assert f"'code_of_mine:{code}' has no argument {argument!r}; {said}" in problem
     own["arguments"].clear()
-    assert not [p for p in network_problems(load(raw_config)) if "has no argument" in p]
+    assert not [p for p in trial_problems(load(raw_config)) if "has no argument" in p]
 
 
 @pytest.mark.parametrize("command", ["check", "plan"])
@@ -122,7 +122,7 @@ def own(raw_config, tmp_path, monkeypatch):
 
     def problems(change):
         change(raw_config)
-        return network_problems(load(raw_config))
+        return trial_problems(load(raw_config))
 
     return problems
 

@@ -1,91 +1,41 @@
-"""Networks of the user's and of packages are built and tried before anything is trained."""
+"""Code of the user's, and networks of packages, are tried before anything is trained."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from advdim.config import Config, ConfigError
 from advdim.config.data.base import NormalisationSettings
 from advdim.config.existing import ModuleNetwork, TimmNetwork, TorchvisionNetwork
-from advdim.config.user_code import UserAttack, UserCode
 from advdim.planning.costs import USUAL_CLASSES
+from advdim.planning.own_code import own_code_problems
 from advdim.sweep import bounded_cells, experiments_by_cell
 from advdim.units import Normalisation
-from advdim.user_code import UserCodeError, call_fault, imported, unknown_argument
+from advdim.user_code import argument_fault
 
 if TYPE_CHECKING:
     from torch import nn
 
     from advdim.networks.shape import Shape
 
-# Arguments of a user's class that are not the user's to choose.
-GIVEN_TO_NETWORKS = ("channels", "size", "classes")
-GIVEN_TO_ATTACKS = ("name", "norm", "reference")
+# Arguments of a user's network that are not the user's to choose.
+GIVEN = ("channels", "size", "classes")
 
 
 def refuse_problems(config: Config) -> None:
-    """Raise ConfigError where ``network_problems`` finds some."""
-    if problems := network_problems(config):
+    """Raise ConfigError where ``trial_problems`` finds some."""
+    if problems := trial_problems(config):
         raise ConfigError("\n".join(problems))
 
 
-def network_problems(config: Config) -> list[str]:
-    """Return a sentence for every (network, dataset, size) that cannot be used as it is asked for.
+def trial_problems(config: Config) -> list[str]:
+    """Return a sentence for own code, and every (network, dataset, size), that cannot be used.
 
     Only networks that the configuration cannot vouch for are built. Where a dataset's classes are
     not known before it is read, weights are left to the job that reads it.
     """
-    return list(dict.fromkeys([*_code_problems(config), *_problems(config)]))
-
-
-def _code_problems(config: Config) -> Iterator[str]:
-    """Yield a sentence for own methods and attacks that cannot be called as they will be."""
-    for name, code in (config.methods.model_extra or {}).items():
-        if fault := _call_fault(code, code.optional):
-            yield f"Config key 'methods.{name}': {fault}"
-    for name, code in (config.attacks.options.model_extra or {}).items():
-        if fault := _attack_fault(name, code):
-            yield f"Config key 'attacks.options.{name}': {fault}"
-
-
-def _call_fault(code: UserCode, optional: Collection[str] = ()) -> str | None:
-    """Return a sentence where a function does not take what it will be given."""
-    try:
-        found = imported(code.module)
-    except UserCodeError as error:
-        return f"{error}."
-    if not callable(found) or isinstance(found, type):
-        return f"{code.module!r} is no function."
-    try:
-        signature = inspect.signature(found)
-    except (ValueError, TypeError):
-        return None
-    fault = call_fault(signature, code.positional, optional, code.arguments)
-    return f"{code.module!r} {fault}." if fault else None
-
-
-def _attack_fault(name: str, code: UserAttack) -> str | None:
-    """Return a sentence where an attack, a function or a class, cannot be made."""
-    from advdim.attacks.base import Attack
-    from advdim.attacks.user import user_attack
-
-    try:
-        found = imported(code.module)
-    except UserCodeError as error:
-        return f"{error}."
-    if not isinstance(found, type):
-        return _call_fault(code)
-    if not issubclass(found, Attack):
-        return f"{code.module!r} is a class, but no subclass of advdim.attacks.base.Attack."
-    if unknown := _unknown_argument(code.module, code.arguments, GIVEN_TO_ATTACKS):
-        return unknown
-    try:
-        user_attack(name, code.norm, code.module, code.arguments)
-    except Exception as error:
-        return f"{code.module!r} cannot be made with the configured arguments: {error}."
-    return None
+    return list(dict.fromkeys([*own_code_problems(config), *_problems(config)]))
 
 
 def _problems(config: Config) -> Iterator[str]:
@@ -144,10 +94,10 @@ def _fault(
     from advdim.networks.trial import try_network
     from advdim.streams import stream
 
-    if isinstance(settings, ModuleNetwork):
-        unknown = _unknown_argument(settings.module, settings.arguments, GIVEN_TO_NETWORKS)
-        if unknown:
-            return unknown
+    if isinstance(settings, ModuleNetwork) and (
+        unknown := argument_fault(settings.module, settings.arguments, GIVEN)
+    ):
+        return f"{unknown}."
     data = config.datasets[dataset]
     if data.usual_classes() is None:
         settings = settings.model_copy(update={"weights": None})
@@ -195,17 +145,3 @@ def _try_step(network: nn.Module, name: str, shape: Shape) -> None:
         cross_entropy(logits, logits.argmin(1)).backward()
     except RuntimeError as error:
         raise NetworkError(f"Network {name} cannot be trained: {first_line(error)}") from error
-
-
-def _unknown_argument(
-    path: str, arguments: Mapping[str, Any], given: Collection[str]
-) -> str | None:
-    """Return a sentence on an argument that code of the user's does not take."""
-    if not arguments:
-        return None
-    try:
-        signature = inspect.signature(imported(path))
-    except (UserCodeError, ValueError, TypeError):
-        return None
-    unknown = unknown_argument(signature, arguments, given)
-    return f"{path!r} {unknown}." if unknown else None
