@@ -212,6 +212,23 @@ def code_hash(config: Config, result: Result) -> str:
     return _code_hash(result.stage, kind, values.get("method", ""), values.get("attack", ""))
 
 
+def computation(
+    config: Config, result: Result, inputs: Mapping[str, str | None], device: str
+) -> str:
+    """Return the digest of all that a result is computed of and by, as far as bits depend on it.
+
+    A GPU's streams of random numbers do not go on on a processor.
+    """
+    parts = {
+        "result": result.name,
+        "settings": config_hash(config, result),
+        "code": code_hash(config, result),
+        "inputs": dict(inputs),
+        "device": device.partition(":")[0],
+    }
+    return digest(json.dumps(parts, sort_keys=True))
+
+
 def attack_modules(attack: str) -> list[str]:
     """Return the module of a known attack, none for any other name."""
     return ATTACKS[attack].modules if attack in ATTACKS else []

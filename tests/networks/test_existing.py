@@ -19,6 +19,7 @@ from advdim.config.existing import ModuleNetwork, TimmNetwork, TorchvisionNetwor
 from advdim.data.pixels import load_pixels
 from advdim.data.torchvision_import import torchvision
 from advdim.networks.build import NetworkError, Shape, build
+from advdim.networks.trial import try_network
 from advdim.planning.trial import trial_problems
 from advdim.results import FILES, Result, inputs_of, is_current
 from advdim.stages.attack import attack_cell
@@ -78,13 +79,16 @@ def settings(weights, normalisation="pixels", **more):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("layout", ["safetensors", "plain", "nested", "parallel"])
+@pytest.mark.parametrize(
+    "layout", ["safetensors", "parallel safetensors", "plain", "nested", "parallel"]
+)
 def test_files_of_weights_in_their_usual_layouts(tmp_path, layout):
     network, file = trained(), tmp_path / "weights.pt"
     state = network.state_dict()
-    if layout == "safetensors":
+    if layout.endswith("safetensors"):
         file = tmp_path / "weights.safetensors"
-        save_file(state, file)
+        prefix = "module." if "parallel" in layout else ""
+        save_file({f"{prefix}{name}": value for name, value in state.items()}, file)
     elif layout == "plain":
         torch.save(state, file)
     elif layout == "nested":
@@ -420,3 +424,37 @@ def test_check_accepts_what_can_be_used(raw):
     experiment = raw["experiments"]["existing"]
     experiment["bounds"] = False
     assert trial_problems(load(raw)) == []
+
+
+class Viewing(Small):
+    def forward(self, inputs):
+        maps = self.body[0](inputs)
+        return self.body[5](maps.view(maps.size(0), -1)[:, :16])
+
+
+class Double(Small):
+    def forward(self, inputs):
+        return super().forward(inputs).double()
+
+
+class Noting(Small):
+    def get_extra_state(self):
+        return {"version": 1}
+
+    def set_extra_state(self, state):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("Viewing", r"view size is not compatible.*Use \.reshape"),
+        ("Double", r"returns logits in torch\.float64, not torch\.float32"),
+        ("Noting", r"has state '_extra_state' of type dict; only tensors are stored"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_or_stored_is_refused_before(kind, said):
+    own = ModuleNetwork(kind="module", module=f"{__name__}:{kind}")
+    shape = Shape(3, 8, 10)
+    with pytest.raises(NetworkError, match=said):
+        try_network(build(own, shape, stream()), "of mine", shape)

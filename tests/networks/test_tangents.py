@@ -7,7 +7,9 @@ import torch
 from torch import nn
 from torch.autograd.forward_ad import dual_level, make_dual, unpack_dual
 
+from advdim.networks.low_precision import anchored, low_precision, low_precision_backward
 from advdim.networks.tangents import can_linearize, linearize
+from advdim.training.regularisers import objective
 
 LAYERS = {
     "convolution": lambda: nn.Conv2d(3, 3, 3, padding=2, dilation=2, padding_mode="reflect"),
@@ -94,3 +96,33 @@ def test_statistics_are_updated_as_by_the_network(batch):
 def test_what_it_does_not_know_it_leaves_alone(layer):
     assert not can_linearize(network_with(layer))
     assert not can_linearize(nn.Linear(2, 3))
+
+
+class Shifted(nn.Sequential):
+    def forward(self, inputs):
+        return 5 * super().forward(inputs - 0.5)
+
+
+def hooked(*layers: nn.Module) -> nn.Sequential:
+    network = nn.Sequential(*layers)
+    network.register_forward_pre_hook(lambda _, inputs: (inputs[0] - 0.5,))
+    return network
+
+
+@pytest.mark.parametrize("made", [Shifted, hooked])
+@pytest.mark.parametrize("method", ["grad_l1", "grad_l2", "cross_lipschitz"])
+def test_a_sequence_that_does_more_than_its_layers_is_trained_as_it_is(made, method):
+    layers = network_with(LAYERS["max pool"]()).float()
+    network = made(*layers)
+    inputs, labels = torch.rand(5, 2, 6, 6), torch.arange(5) % 4
+    expected = nn.functional.cross_entropy(network(inputs), labels)
+    assert not torch.isclose(expected, nn.functional.cross_entropy(layers(inputs), labels))
+    assert torch.isclose(objective(method, {})(network, inputs, labels, 0.0, None), expected)
+
+
+@pytest.mark.parametrize("made", [Shifted, hooked])
+@pytest.mark.parametrize("twin", [low_precision, low_precision_backward, anchored])
+def test_a_twin_does_what_such_a_sequence_does(made, twin):
+    network = made(*network_with(LAYERS["max pool"]()).float()).eval()
+    inputs = torch.rand(5, 2, 6, 6)
+    assert torch.allclose(twin(network)(inputs), network(inputs), rtol=0.05, atol=0.05)

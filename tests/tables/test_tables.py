@@ -119,6 +119,15 @@ def test_the_cells_files_are_one_table_for_every_reader_as_the_pages_say(tmp_pat
         duckdb.sql(f"FROM '{told['cells']}' SELECT avg(epsilon)")
 
 
+def test_a_measure_that_is_lost_in_one_epoch_has_no_summary():
+    frame = pd.DataFrame(epoch_rows(count=9))
+    lost = frame.index[frame["summarised"] & (frame["split"] == "test")][0]
+    frame.loc[lost, "loss"] = np.nan
+    summary = summarise(frame)
+    assert np.isnan(summary["loss_median"])
+    assert not np.isnan(summary["train_loss_median"])
+
+
 def test_the_summary_is_the_quantiles_of_the_summarised_epochs():
     frame = pd.DataFrame(epoch_rows(count=9))
     summary = summarise(frame)

@@ -171,3 +171,54 @@ def test_the_first_pass_fills_batch_norm_without_learning(pixels):
     assert all(torch.equal(before[name], p) for name, p in subject.network.named_parameters())
     norms = [m for m in subject.network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert all(norm.num_batches_tracked == 4 for norm in norms)
+
+
+def test_weights_lost_in_the_last_step_end_as_diverged(pixels):
+    settings = SETTINGS.model_copy(
+        update={"learning_rate": 1e30, "epochs": 1, "batch_size": len(pixels.images["train"])}
+    )
+    subject = trainer(pixels, "none", settings=settings)
+    outcome = subject.train()
+    assert outcome.status == "diverged"
+    assert {row["epoch"] for row in outcome.rows} == {-1}
+
+
+@pytest.mark.parametrize("asked", [2, 4])
+def test_a_cell_that_diverges_after_a_stop_keeps_the_samples_from_before(pixels, tmp_path, asked):
+    settings = SETTINGS.model_copy(update={"learning_rate": 1e30})
+    expected = trainer(pixels, "none", settings=settings).train()
+    stopped = trainer(pixels, "none", settings=settings)
+    stopped.stop_requested = stop_after(asked)
+    with pytest.raises(Interrupted):
+        stopped.train(tmp_path / "checkpoint.safetensors")
+    outcome = trainer(pixels, "none", settings=settings).train(tmp_path / "checkpoint.safetensors")
+    assert outcome.status == expected.status == "diverged"
+    assert list(outcome.samples) == list(expected.samples) == ["train", "test"]
+    for split, samples in expected.samples.items():
+        for name, values in vars(samples).items():
+            assert torch.equal(values, getattr(outcome.samples[split], name))
+
+
+def dropping(pixels, owner=("cell", 0)):
+    """A trainer of a network that draws random numbers by itself."""
+    subject = trainer(pixels, "none", owner=owner)
+    subject.network.insert(1, torch.nn.Dropout(0.3))
+    return subject
+
+
+@pytest.mark.parametrize("asked", [1, 3, 4, 7, 9])
+def test_a_stop_changes_nothing_where_the_network_draws_by_itself(pixels, tmp_path, asked):
+    torch.manual_seed(1)
+    whole = dropping(pixels)
+    expected = whole.train()
+    torch.manual_seed(2)
+    before = torch.get_rng_state()
+    stopped = dropping(pixels)
+    stopped.stop_requested = stop_after(asked)
+    with pytest.raises(Interrupted):
+        stopped.train(tmp_path / "checkpoint.safetensors")
+    resumed = dropping(pixels)
+    outcome = resumed.train(tmp_path / "checkpoint.safetensors")
+    assert without_time(outcome.rows) == without_time(expected.rows)
+    assert same_weights(whole, resumed)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 from advdim.commands.base import Command, add_config, read_config
 from advdim.config import Config, ConfigError
 from advdim.config.explain import nearest
-from advdim.files import write_json
-from advdim.results import FILES
+from advdim.files import file_hash, write_json
+from advdim.results import FILES, Result, computation
 from advdim.sweep import IDENTITY, Cell
 
 
@@ -36,10 +38,13 @@ def _run(options: argparse.Namespace) -> None:
     files = {name: folder / Path(path).name for name, path in FILES["train"].items()}
     with device(config.device, gpu_megabytes(config, cell, 1)) as name:
         prepare_pixels(config, cell.dataset, cell.size, pixels)
-        states = folder / "checkpoints" / name.partition(":")[0]
+        inputs = {"pixels": file_hash(pixels)}
+        states = folder / "checkpoints"
+        own = states / computation(config, Result.of("train", asdict(cell)), inputs, name)
         threads = config.threads
-        made = train_cell(config, cell, pixels, files, states, device=name, threads=threads)
+        made = train_cell(config, cell, pixels, files, own, device=name, threads=threads)
         write_json(files["record"], {**made, "device": hardware(name)})
+    shutil.rmtree(states, ignore_errors=True)
     print(f"The cell is in {folder}.")
 
 

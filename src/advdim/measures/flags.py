@@ -17,8 +17,9 @@ SENTENCES = {
     "and gradients are not those of a cross-entropy, and attacks on them are weak.",
     RANDOM: "The network answers differently when it is asked again: attacks that do not average "
     "over its answers are weak, and adversarials may not stay any.",
-    NOT_FINITE: "Some logits are infinite or not a number, before or under attack: such images "
-    "count as changed by the attack, and have no loss, so that damage is unknown.",
+    NOT_FINITE: "Some logits are infinite or not a number: images that have a prediction and lose "
+    "it under attack count as changed, those without one before are left out of vulnerability; "
+    "neither have a loss, so that damage is unknown.",
     ZERO_GRADIENTS: "The gradient of the loss is exactly zero at some images: attacks that follow "
     "it cannot begin there, and vulnerability and gradient norms are too small.",
     BLACK_BOX: "An attack without gradients broke images that those with gradients had left: "

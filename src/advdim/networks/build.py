@@ -65,7 +65,8 @@ def _check_logits(network: nn.Module, name: str, shape: Shape) -> None:
     was_training = network.training
     try:
         with torch.no_grad():
-            logits = network.eval()(torch.zeros(2, shape.channels, shape.size, shape.size))
+            images = torch.zeros(2, shape.channels, shape.size, shape.size)
+            logits = to_device(network, "cpu").eval()(images.to(memory_format=memory_format("cpu")))
     except Exception as error:
         raise NetworkError(
             f"Network {name} cannot take {shape.channels} x {shape.size} x {shape.size} images: "
@@ -78,6 +79,8 @@ def _check_logits(network: nn.Module, name: str, shape: Shape) -> None:
             f"Network {name} maps 2 images of size {shape.size} to {found}, "
             f"not to logits of shape (2, {shape.classes})."
         )
+    if logits.dtype != torch.float32:
+        raise NetworkError(f"Network {name} returns logits in {logits.dtype}, not torch.float32.")
 
 
 def save_network(

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -103,10 +104,12 @@ def read_weights(settings: ExistingNetwork) -> Mapping[str, Tensor]:
     if name := settings.downloaded():
         return _downloaded(settings, name)
     (file,) = settings.files()
+    found: Any
     try:
         if Path(file).suffix == ".safetensors":
-            return load_file(file)
-        found = torch.load(file, map_location="cpu", weights_only=True)
+            found = load_file(file)
+        else:
+            found = torch.load(file, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, ValueError, RuntimeError, EOFError) as error:
         raise NetworkError(f"Weights {file!r} cannot be read: {first_line(error)}") from error
     except Exception as error:  # pickle's own error is no subclass of the above

@@ -43,6 +43,23 @@ class GlobalMaxPool(nn.AdaptiveMaxPool2d):
         return largest(maps)[0]
 
 
+def in_turn(network: nn.Module) -> list[nn.Module] | None:
+    """Return the layers of a network that applies them in turn and does nothing else; else None.
+
+    A sequence with a ``forward`` or hooks of its own does something else.
+    """
+    if not isinstance(network, nn.Sequential):
+        return None
+    hooks = (
+        network._forward_pre_hooks,
+        network._forward_hooks,
+        network._backward_pre_hooks,
+        network._backward_hooks,
+    )
+    own = type(network).forward is not nn.Sequential.forward
+    return None if own or any(hooks) else list(network)
+
+
 def padded(convolution: nn.Conv2d, maps: Tensor) -> Tensor:
     """Pad (N, C, H, W) as a convolution whose mode is not ``zeros`` does before it convolves."""
     widths = tuple(convolution._reversed_padding_repeated_twice)

@@ -5,13 +5,13 @@ Perturbations are crafted with them: only the sign or the direction of a gradien
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from advdim.networks.layers import ReflectedConvolution, padded
+from advdim.networks.layers import ReflectedConvolution, in_turn, padded
 
 # Layers whose twins convolve otherwise.
 CONVOLUTIONS = (nn.Conv2d, ReflectedConvolution)
@@ -152,10 +152,11 @@ def low_precision(network: nn.Module) -> nn.Module:
     Inputs (N, C, H, W) and logits (N, K) are float32. The twin follows the network's parameters
     and its batch norm's mode, and its batch norm updates the network's statistics.
     """
-    if not isinstance(network, nn.Sequential):
+    layers = in_turn(network)
+    if layers is None:
         return Autocast(network)
     twins: list[nn.Module] = []
-    for layer in network:
+    for layer in layers:
         if isinstance(layer, nn.Conv2d) and type(layer) in CONVOLUTIONS:
             twins.append(LowPrecisionConvolution(layer))
         elif type(layer) is nn.Linear:
@@ -173,9 +174,10 @@ def low_precision_backward(network: nn.Module) -> nn.Module:
     The forward pass is the network's own, in float32; convolutions pass gradients on in bfloat16.
     Networks that are no sequence of layers are returned as they are, in float32.
     """
-    if not isinstance(network, nn.Sequential):
+    layers = in_turn(network)
+    if layers is None:
         return network
-    return nn.Sequential(*_convolving(network, LowPrecisionBackward))
+    return nn.Sequential(*_convolving(layers, LowPrecisionBackward))
 
 
 def anchored(network: nn.Module) -> nn.Module:
@@ -184,16 +186,17 @@ def anchored(network: nn.Module) -> nn.Module:
     ``Anchored.forget`` is called before each batch. Networks that are no sequence of layers are
     returned as they are, in float32.
     """
-    if not isinstance(network, nn.Sequential):
+    layers = in_turn(network)
+    if layers is None:
         return network
-    return Anchored(*_convolving(network, AnchoredConvolution))
+    return Anchored(*_convolving(layers, AnchoredConvolution))
 
 
 def _convolving(
-    network: nn.Sequential, twin: Callable[[nn.Conv2d], nn.Module]
+    layers: Iterable[nn.Module], twin: Callable[[nn.Conv2d], nn.Module]
 ) -> Iterator[nn.Module]:
     """Yield the layers, convolutions with padding in numbers as their twins."""
-    for layer in network:
+    for layer in layers:
         if not isinstance(layer, nn.Conv2d) or type(layer) not in CONVOLUTIONS:
             yield layer
         else:

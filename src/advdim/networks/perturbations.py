@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 Norm = Literal["linf", "l2"]
 Box: TypeAlias = tuple[Tensor, Tensor]
+# Below it, squares of a vector's values begin to be lost in float32.
+SQUARES_UNDERFLOW = 1e-15
 ORDERS: dict[float | str, float] = {"l1": 1, "l2": 2, "linf": math.inf}
 
 
@@ -35,7 +37,16 @@ def loss_gradient(network: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[T
 
 def norms(values: Tensor, order: float | str) -> Tensor:
     """Return the l-``order`` norm of each sample, shape (N,); ``l2`` and ``linf`` are orders."""
-    return torch.linalg.vector_norm(values.flatten(1), ord=ORDERS.get(order, order), dim=1)
+    flat, number = values.flatten(1), ORDERS.get(order, order)
+    lengths = torch.linalg.vector_norm(flat, ord=number, dim=1)
+    return _not_underflown(flat, lengths) if number == 2 else lengths
+
+
+def _not_underflown(flat: Tensor, lengths: Tensor) -> Tensor:
+    """Return l2 norms (N,) of vectors (N, D) whose squares may be too small for float32."""
+    largest = flat.detach().abs().amax(1).clamp_min(torch.finfo(flat.dtype).tiny)
+    of_scaled = torch.linalg.vector_norm(flat / largest[:, None], dim=1)
+    return torch.where(lengths < SQUARES_UNDERFLOW, of_scaled * largest, lengths)
 
 
 def steepest(gradient: Tensor, norm: Norm) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from advdim.networks.layers import GlobalMaxPool, ReflectedConvolution, largest
+from advdim.networks.layers import GlobalMaxPool, ReflectedConvolution, in_turn, largest
 
 # From a direction of a layer's inputs to that of its outputs, at the inputs the layer last saw.
 Push = Callable[[Tensor], Tensor]
@@ -25,7 +25,8 @@ LINEAR = (nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Identity)
 
 def can_linearize(network: nn.Module) -> bool:
     """Return whether ``linearize`` knows every layer of the network."""
-    return isinstance(network, nn.Sequential) and all(_known(layer) for layer in network)
+    layers = in_turn(network)
+    return layers is not None and all(_known(layer) for layer in layers)
 
 
 def linearize(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Push]:

@@ -18,6 +18,7 @@ def try_network(network: nn.Module, name: str, shape: Shape) -> None:
     It must give each image finite logits, the same again and whatever the other images are, and
     their loss must have a gradient.
     """
+    _refuse_state_beside_tensors(network, name)
     network.eval()
     inputs = _random_images(shape)
     with torch.no_grad():
@@ -35,6 +36,15 @@ def try_network(network: nn.Module, name: str, shape: Shape) -> None:
         )
     refuse_probabilities(network, name, shape)
     _try_gradient(network, inputs, name)
+
+
+def _refuse_state_beside_tensors(network: nn.Module, name: str) -> None:
+    for key, value in network.state_dict().items():
+        if not isinstance(value, Tensor):
+            raise NetworkError(
+                f"Network {name} has state {key!r} of type {type(value).__name__}; only "
+                "tensors are stored."
+            )
 
 
 @torch.no_grad()

@@ -13,7 +13,6 @@ from torch import nn
 
 from advdim.catalogue.methods import METHODS, first_order_factor
 from advdim.catalogue.networks import NETWORKS
-from advdim.code_digest import code_digest
 from advdim.config import Config
 from advdim.data.batches import first_inputs
 from advdim.data.pixels import Pixels, load_pixels
@@ -27,7 +26,7 @@ from advdim.networks.trial import refuse_probabilities
 from advdim.runs.provenance import hardware
 from advdim.stages.machine import reproducible
 from advdim.streams import stream
-from advdim.sweep import Cell, digest, training_settings
+from advdim.sweep import Cell, training_settings
 from advdim.tables import write_table
 from advdim.training.loop import Interrupted, Trainer
 from advdim.training.regularisers import objective
@@ -51,7 +50,8 @@ def train_cell(
 ) -> dict[str, Any]:
     """Train a cell from its pixels, or from its last checkpoint, and write its files.
 
-    ``files`` are those of ``advdim.results.FILES``. Returns what is recorded of the training. A
+    ``files`` are those of ``advdim.results.FILES``; ``checkpoints`` is a folder for this training's
+    alone, as ``advdim.results.computation`` names it. Returns what is recorded of the training. A
     diverged cell is a result: its rows so far and its status are written like any other's; one
     that raises leaves its rows so far. ``stop_requested`` is called between any two batches; raises
     ``training.loop.Interrupted``, with a checkpoint written, where it says so.
@@ -84,7 +84,7 @@ def train_cell(
     )
     log.info("training %s on %s", cell.directory, hardware(device))
     try:
-        outcome = trainer.train(checkpoints / f"{_state_name(config, cell)}.safetensors")
+        outcome = trainer.train(checkpoints / "state.safetensors")
     except Interrupted:
         raise
     except Exception:
@@ -117,11 +117,6 @@ def _flags(
     if any((predictions == NO_PREDICTION).any() for predictions in measured):
         found.add(NOT_FINITE)
     return ordered(found)
-
-
-def _state_name(config: Config, cell: Cell) -> str:
-    """Name a checkpoint by settings and code, so that no others go on from it."""
-    return f"{digest(training_settings(config, cell))}-{code_digest(__name__)}"
 
 
 def _write_epochs(cell: Cell, rows: Sequence[Mapping[str, Any]], path: Path) -> None:

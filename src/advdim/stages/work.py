@@ -6,7 +6,6 @@ Importing this loads none of the stages, so that a job whose result is current e
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -17,12 +16,11 @@ from typing import Any
 from advdim.config import Config
 from advdim.data.contents import Contents
 from advdim.planning.costs import gpu_megabytes
-from advdim.results import Result, code_hash, config_hash, weights_of
+from advdim.results import Result, computation, weights_of
 from advdim.runs.provenance import hardware
 from advdim.stages.devices import device
 from advdim.stages.stopping import Stop
 from advdim.stages.watchdog import watched
-from advdim.sweep import digest
 
 log = logging.getLogger(__name__)
 INITIALISATION_MEGABYTES = 4000
@@ -52,17 +50,8 @@ class Job:
         return self.result.unfinished(self.config)
 
     def checkpoints(self, device: str) -> Path:
-        """Return the folder of states that were computed of the same by the same on such a device.
-
-        A GPU's streams of random numbers do not go on on a processor.
-        """
-        computed = {
-            "settings": config_hash(self.config, self.result),
-            "code": code_hash(self.config, self.result),
-            "inputs": dict(self.inputs),
-            "device": device.partition(":")[0],
-        }
-        return self.unfinished / digest(json.dumps(computed, sort_keys=True))
+        """Return the folder of states of this very computation, on such a device."""
+        return self.unfinished / computation(self.config, self.result, self.inputs, device)
 
     def parent(self, stage: str) -> dict[str, Path]:
         """Return the files of the result of an earlier stage that this one is made from."""

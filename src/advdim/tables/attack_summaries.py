@@ -17,7 +17,8 @@ GRADIENTS = ("grad_l1", "grad_l1_untied")
 def summarise_attack(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield one row per threshold from the per-sample rows of one (cell, attack).
 
-    Vulnerability counts changed *predictions* (Definition 1). Damage and its first-order prediction
+    Vulnerability counts changed *predictions* (Definition 1), and success is one of them; images
+    without a prediction before attack are left out of both. Damage and its first-order prediction
     are averaged over the same images: those whose loss the attack raises, since elsewhere Lemma 2
     says nothing.
     """
@@ -32,6 +33,8 @@ def summarise_attack(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
     label, prediction = rows["label"].to_numpy(), rows["prediction"].to_numpy()
     of_label = np.stack(rows["label_attack_predictions"].to_list())
     ascended = rows["ascended"].to_numpy(dtype=bool)
+    # -1 is none
+    predicted = prediction >= 0
     loss, first_order = rows["loss"].to_numpy(), rows["first_order"].to_numpy()
     shared = {
         **{name: first[name] for name in (*IDENTITY, "attack", "effort", "norm", "dimension")},
@@ -47,18 +50,18 @@ def summarise_attack(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for k in sorted(np.unique(thresholds, return_index=True)[1]):
         threshold = thresholds[k]
         # a first-order prediction is proportional to its threshold
-        predicted = first_order * (threshold / thresholds[0])
+        first_orders = first_order * (threshold / thresholds[0])
         yield {
             **shared,
             "threshold": float(threshold),
             "radius": float(threshold * root),
             "reported": k == 0,
-            "vulnerability": float(np.mean(predictions[:, k] != prediction)),
-            "vulnerability_of_label": float(np.mean(of_label[:, k] != prediction)),
-            "success": float(np.mean(success[:, k])),
+            "vulnerability": _mean((predictions[:, k] != prediction)[predicted]),
+            "vulnerability_of_label": _mean((of_label[:, k] != prediction)[predicted]),
+            "success": _mean(success[:, k][predicted]),
             "adversarial_accuracy": float(np.mean(of_label[:, k] == label)),
             "damage": _mean((losses[:, k] - loss)[ascended]),
-            "first_order": _mean(predicted[ascended]),
+            "first_order": _mean(first_orders[ascended]),
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -105,7 +106,8 @@ def summarise(epochs: pd.DataFrame) -> dict[str, float]:
     """Return median, 10th and 90th percentile of each measure over the summarised epochs.
 
     ``epochs`` are one cell's rows; the statistic is that of ICML 2019, Section 4.2. Test measures
-    keep their name, those on the training images get the prefix ``train_``.
+    keep their name, those on the training images get the prefix ``train_``. A measure that is NaN
+    in one of the epochs has no statistic.
     """
     rows = epochs[epochs["summarised"]]
     summary: dict[str, float] = {}
@@ -113,6 +115,7 @@ def summarise(epochs: pd.DataFrame) -> dict[str, float]:
         of_split = rows[rows["split"] == split]
         for column in MEASURE_COLUMNS:
             for suffix, quantile in QUANTILES.items():
-                value = of_split[column.name].quantile(quantile)
+                values = of_split[column.name]
+                value = math.nan if values.isna().any() else values.quantile(quantile)
                 summary[f"{prefix}{column.name}_{suffix}"] = float(value)
     return summary

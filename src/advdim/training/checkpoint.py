@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from advdim.data.pixels import SPLITS
+from advdim.measures.vulnerability import SampleMeasures
 from advdim.tensor_files import DamagedFileError, read_tensors, write_tensors
 from advdim.training.descent import Descent
 
@@ -29,7 +31,8 @@ class TrainingState:
     """All that training carries from one batch to the next.
 
     Random streams are named by cell, purpose and epoch; only ``attack``, the training attack's,
-    has a state worth keeping within an epoch, as replaying its draws would mean attacking again.
+    and PyTorch's own, which a network may draw from, have a state worth keeping within an epoch,
+    as replaying their draws would mean learning again.
     ``objective_sum`` stays on the device, in float64: a step waits for nothing.
     """
 
@@ -43,6 +46,7 @@ class TrainingState:
     best_accuracy: float = -1.0
     best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
+    samples: dict[str, SampleMeasures] = field(default_factory=dict)
     seconds: float = 0.0
 
     def remember_if_best(self, accuracy: float) -> None:
@@ -64,7 +68,10 @@ def save_checkpoint(path: Path, state: TrainingState) -> None:
     for name, parameter in parameters.items():
         if parameter in state.descent.velocities:
             tensors[f"velocity.{name}"] = state.descent.velocities[parameter]
+    for split, measures in state.samples.items():
+        tensors |= {f"samples.{split}.{name}": value for name, value in vars(measures).items()}
     tensors |= {"objective_sum": state.objective_sum, "attack": state.attack.get_state()}
+    tensors |= {f"drawn.{name}": value for name, value in _own_streams(state).items()}
     progress = {name: getattr(state, name) for name in PROGRESS}
     try:
         write_tensors(path, tensors, progress)
@@ -95,9 +102,28 @@ def resume(path: Path, state: TrainingState) -> bool:
         state.descent.velocities[parameters[name]] = kept
     state.objective_sum.copy_(tensors["objective_sum"])
     state.attack.set_state(tensors["attack"])
+    _set_own_streams(state, _part(tensors, "drawn"))
+    samples = _part(tensors, "samples")
+    for split in SPLITS:
+        if measures := _part(samples, split):
+            state.samples[split] = SampleMeasures(**measures)
     for name in PROGRESS:
         setattr(state, name, progress[name])
     return True
+
+
+def _own_streams(state: TrainingState) -> dict[str, torch.Tensor]:
+    """Return the state of PyTorch's own streams, on the processor and on the device."""
+    streams = {"cpu": torch.get_rng_state()}
+    if state.attack.device.type == "cuda":
+        streams["cuda"] = torch.cuda.get_rng_state(state.attack.device)
+    return streams
+
+
+def _set_own_streams(state: TrainingState, streams: dict[str, torch.Tensor]) -> None:
+    torch.set_rng_state(streams["cpu"])
+    if state.attack.device.type == "cuda":
+        torch.cuda.set_rng_state(streams["cuda"], state.attack.device)
 
 
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -95,7 +95,6 @@ class Trainer:
             attack=torch.Generator(self.device),
             objective_sum=torch.zeros((), dtype=torch.float64, device=self.device),
         )
-        self.samples: dict[str, SampleMeasures] = {}
         self._rate = math.nan
         self._step: Callable[[torch.Tensor, torch.Tensor], None] = self._learn
         self._checkpoint: Path | None = None
@@ -105,11 +104,12 @@ class Trainer:
         """Train to the end, from the checkpoint where there is one.
 
         Each epoch: halve the learning rate if it is time and go back to the best weights; one
-        pass of SGD; validate; measure if this epoch is measured. A loss that is not finite ends
-        the cell as ``diverged``, with its rows so far. Raises Interrupted, after writing the
-        checkpoint, where ``stop_requested`` says so.
+        pass of SGD; validate; measure if this epoch is measured. A loss that is not finite, or
+        a network that answers no image, ends the cell as ``diverged``, with its rows so far. Raises
+        Interrupted, after writing the checkpoint, where ``stop_requested`` says so.
         """
-        with recordable_stream(self.device):
+        devices = [self.device] if self.device.type == "cuda" else []
+        with recordable_stream(self.device), torch.random.fork_rng(devices=devices):
             return self._train(checkpoint)
 
     def _train(self, checkpoint: Path | None) -> TrainingOutcome:
@@ -127,11 +127,12 @@ class Trainer:
                 self._measure(epoch=-1)
             for epoch in tqdm(range(state.epoch, settings.epochs), desc="epochs", disable=None):
                 loss = self._train_epoch(epoch)
-                if not math.isfinite(loss):
-                    log.warning("epoch %d: the loss is %s; the cell has diverged", epoch, loss)
+                validation = self._validate(epoch, loss)
+                if not (math.isfinite(loss) and math.isfinite(validation)):
+                    fault = "no image has finite logits" if math.isfinite(loss) else f"loss {loss}"
+                    log.warning("epoch %d: %s; the cell has diverged", epoch + 1, fault)
                     status = "diverged"
                     break
-                validation = self._validate(epoch, loss)
                 state.remember_if_best(validation)
                 if settings.measured(epoch):
                     self._measure(epoch)
@@ -141,7 +142,7 @@ class Trainer:
             if state.rows:
                 self._save()
             raise
-        return TrainingOutcome(status, state.rows, self.samples, self._seconds())
+        return TrainingOutcome(status, state.rows, state.samples, self._seconds())
 
     def learning_rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch, halved every ``halve_every`` epochs."""
@@ -158,6 +159,7 @@ class Trainer:
         order = stream(*self.owner, "batch order and augmentation", epoch)
         if state.batch == 0:
             state.attack.manual_seed(stream_seed(*self.owner, "training attack", epoch))
+            self._seed_own_stream(epoch)
         batches = self.batches["train"].drawn(settings.batch_size, self.augmentation, order)
         self.network.train()
         for rows, moves in self._interruptible(itertools.islice(batches, state.batch, None)):
@@ -167,6 +169,10 @@ class Trainer:
             if time.monotonic() - self._saved >= self.checkpoint_seconds:
                 self._save()
         return float(state.objective_sum) / state.images_seen
+
+    def _seed_own_stream(self, epoch: int) -> None:
+        """Seed what a network draws by itself, as dropout does; -1: before the first epoch."""
+        torch.manual_seed(stream_seed(*self.owner, "network", epoch))
 
     def _set_learning_rate(self, rate: float) -> None:
         if rate == self._rate:
@@ -230,6 +236,7 @@ class Trainer:
     def _fill_batch_norm_statistics(self) -> None:
         """Make one pass in training mode without learning, before anything is measured."""
         self.network.train()
+        self._seed_own_stream(-1)
         order = stream(*self.owner, "batch norm pass")
         for inputs, _ in self.batches["train"].shuffled(
             self.settings.batch_size, self.augmentation, order
@@ -237,11 +244,14 @@ class Trainer:
             self.network(inputs)
 
     def _measure(self, epoch: int) -> None:
-        """Add a row for train and for test, measured alike: same number, no augmentation."""
+        """Add a row for train and for test, measured alike: no augmentation, as many images.
+
+        Of a training split smaller than that, all are measured.
+        """
         settings, rows = self.settings.measurement, []
         count = settings.images or len(self.batches["test"])
         for split in MEASURED_SPLITS:
-            self.samples[split] = measure(
+            self.state.samples[split] = measure(
                 self.network,
                 self._interruptible(self.batches[split].ordered(settings.batch_size, count)),
                 settings,
@@ -253,7 +263,7 @@ class Trainer:
                 {
                     "epoch": epoch,
                     "split": split,
-                    **self.samples[split].averages(),
+                    **self.state.samples[split].averages(),
                     "learning_rate": self.learning_rate(max(epoch, 0)),
                     "seconds": 0.0 if epoch < 0 else self._seconds(),
                     "summarised": self.settings.summarised(epoch),

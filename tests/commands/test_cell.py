@@ -1,0 +1,45 @@
+"""One network by hand: a stopped training goes on, and is never taken for another's."""
+
+import pytest
+import yaml
+
+from advdim.__main__ import main
+from advdim.tensor_files import read_tensors
+from advdim.training import loop
+
+
+@pytest.fixture
+def train(raw_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(raw_config))
+
+    def trained(output, seed, method="pgd_linf"):
+        cell = f"cell sweep.yaml --dataset digits --network strided4 --size 8 --method {method} "
+        cell += f"--epsilon 0.1 --seed {seed} --output {output}"
+        assert main(cell.split()) == 0
+        return read_tensors(tmp_path / output / "network.safetensors")[0]
+
+    return trained
+
+
+def same(one, other):
+    return all(one[name].equal(other[name]) for name in one)
+
+
+def test_a_folder_used_again_holds_the_network_that_was_asked_for(train, tmp_path, monkeypatch):
+    expected, other = train("alone", 1), train("first", 0, "grad_l2")
+    assert not same(expected, other)
+    with monkeypatch.context() as stopping:
+        epochs = loop.Trainer._validate
+
+        def stopped(self, epoch, loss):
+            self._save()
+            raise KeyboardInterrupt
+
+        stopping.setattr(loop.Trainer, "_validate", stopped)
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            train("one", 0, "grad_l2")
+    assert loop.Trainer._validate is epochs
+    assert list((tmp_path / "one/checkpoints").rglob("*.safetensors"))
+    assert same(train("one", 1), expected)
+    assert not (tmp_path / "one/checkpoints").exists()
