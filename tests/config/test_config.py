@@ -225,7 +225,7 @@ def test_network_overrides_win_over_dataset_overrides(raw_config):
 
 def test_an_experiment_may_name_several_networks(raw_config):
     raw_config["networks"]["other"] = {"kind": "fully_connected"}
-    raw_config["experiments"]["regularisation"]["network"] = ["strided4", "other"]
+    raw_config["experiments"]["regularisation"] |= {"network": ["strided4", "other"], "figures": []}
     cells = list(experiment_cells(load(raw_config), "regularisation"))
     assert {cell.network for cell in cells} == {"strided4", "other"}
     assert len(cells) == 2 * 3

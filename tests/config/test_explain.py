@@ -39,3 +39,25 @@ def test_a_mistake_is_told_in_our_own_words(raw_config, text):
     with pytest.raises(ConfigError) as raised:
         load(raw_config)
     assert str(raised.value) == f"Config key {SAID[text]}."
+
+
+@pytest.mark.parametrize(
+    ("changes", "part", "values"),
+    [
+        ({"network": ["maxpool4", "strided4"], "sizes": [8]}, "network", "maxpool4, strided4"),
+        ({"methods": ["pgd_linf", "grad_l1"]}, "methods", "pgd_linf, grad_l1"),
+    ],
+)
+def test_a_figure_that_would_mix_networks_is_refused(raw_config, changes, part, values):
+    experiment = raw_config["experiments"]["dimension"] | changes
+    raw_config["experiments"] = {"two": {**experiment, "figures": ["input_dimension"]}}
+    with pytest.raises(ConfigError) as raised:
+        load(raw_config)
+    assert str(raised.value) == (
+        "Config key 'experiments.two.figures' names 'input_dimension', which would mix what "
+        f"'experiments.two.{part}' lists ({values}): make an experiment of each."
+    )
+    # what is not trained by a method is of none
+    if part == "methods":
+        raw_config["experiments"]["two"]["epsilons"] = [0]
+        load(raw_config)

@@ -102,8 +102,8 @@ def test_one_dark_image_among_others_is_no_reason_to_refuse(folder):
     assert stored(folder(images, "png")).max() == 255
 
 
-def colour_png(top: int) -> io.BytesIO:
-    """A PNG of 16-bit colour, which Pillow reads and does not write."""
+def sixteen_bit_png(pixels: list[list[int]]) -> io.BytesIO:
+    """A PNG of 2 x 2 pixels of 16 bits in two to four bands, which Pillow only reads."""
     import struct
     import zlib
 
@@ -111,10 +111,17 @@ def colour_png(top: int) -> io.BytesIO:
         checksum = zlib.crc32(kind + content)
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
-    row = b"\0" + struct.pack(">6H", top, 0, top // 2, 0, top, 0)
-    header = struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0)
-    parts = (b"IHDR", header), (b"IDAT", zlib.compress(row * 2)), (b"IEND", b"")
+    kind = {2: 4, 3: 2, 4: 6}[len(pixels[0])]
+    rows = [pixels[0] + pixels[1], pixels[2] + pixels[3]]
+    content = b"".join(b"\0" + struct.pack(f">{len(row)}H", *row) for row in rows)
+    header = struct.pack(">IIBBBBB", 2, 2, 16, kind, 0, 0, 0)
+    parts = (b"IHDR", header), (b"IDAT", zlib.compress(content)), (b"IEND", b"")
     return io.BytesIO(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))
+
+
+def colour_png(top: int) -> io.BytesIO:
+    """A PNG of 16-bit colour."""
+    return sixteen_bit_png([[top, 0, top // 2], [0, top, 0]] * 2)
 
 
 def test_sixteen_bit_colour_is_seen_as_well():
@@ -128,3 +135,15 @@ def test_sixteen_bit_colour_is_seen_as_well():
         dark.verify()
     with pytest.raises(ValueError, match="16-bit colour, of which the upper 8 bits are read"):
         upright(Image.open(colour_png(4095)), "RGB", Depth(12))
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_an_opaque_alpha_hides_no_few_bits(colours):
+    opaque = sixteen_bit_png([[1023] * colours + [65535]] * 4)
+    depth = Depth()
+    upright(Image.open(opaque), "RGB", depth)
+    with pytest.raises(DataError, match="reach 1023 of 65535, 10 bits"):
+        depth.verify()
+    whole = Depth()
+    upright(Image.open(sixteen_bit_png([[65535] * colours + [0]] * 4)), "RGB", whole)
+    whole.verify()

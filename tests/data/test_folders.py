@@ -351,9 +351,3 @@ def test_lists_from_other_systems(folder):
     (place / "train/a.txt").write_bytes("caf\xe9.jpg".encode("latin-1"))
     with pytest.raises(DataError, match=r"train/a\.txt' is not UTF-8"):
         open_source(dataset(folder, lists=place))
-
-
-def test_a_path_written_twice_in_one_class_is_no_overlap(folder):
-    china = paths_of(folder, "train", "china")
-    place = lists(folder, train_a=[*china, china[0]], test_a=paths_of(folder, "test", "china"))
-    assert len(open_source(dataset(folder, lists=place))["train"]) == 9

@@ -369,7 +369,7 @@ def test_each_row_group_is_read_once(files, monkeypatch):
         return whole(self, *arguments, row_groups=row_groups, **options)
 
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", counted)
-    places = [place for place, _ in images.visits(np.array([7, 0, 3, 6]))]
+    places = [place for place, _, _ in images.visits(np.array([7, 0, 3, 6]))]
     assert places == [1, 2, 3, 0]
     assert read == [0, 1, 3]
 

@@ -19,11 +19,14 @@ class FigureEntry(Entry):
         tables: those it reads, by name.
         title: one line, with the paper's figure.
         caption: where it is from, and what it shows.
+        tells_apart: in what, beside strength and seed, the networks of its experiment may differ:
+            ``network``, ``methods``, ``sizes``. What it does not tell apart it would pool.
     """
 
     tables: tuple[str, ...]
     title: str
     caption: str
+    tells_apart: tuple[str, ...] = ("sizes",)
 
     @property
     def of_attacks(self) -> bool:
@@ -43,6 +46,7 @@ FIGURES: dict[str, FigureEntry] = {
             name="regularisation_methods",
             function="advdim.figures.regularisation:regularisation_methods",
             tables=("cells",),
+            tells_apart=("methods",),
             title="Figure 1: gradient norms, vulnerability and accuracy of every training method",
             caption="ICML 2019, Figure 1 (Section 4.1). The paper: whatever the method, the "
             "gradient norm (a) and the vulnerability (b) fall with its strength at little cost of "
@@ -56,6 +60,7 @@ FIGURES: dict[str, FigureEntry] = {
             name="matched_strengths",
             function="advdim.figures.regularisation:matched_strengths",
             tables=("cells",),
+            tells_apart=("methods",),
             title="Figure 1a-c with the methods' first-order strengths matched",
             caption="ICML 2019, Figure 1 a-c, with the strength of every method multiplied by "
             "the factor of its first-order term: PGD trains on the whole adversarial loss, the "
@@ -91,6 +96,7 @@ FIGURES: dict[str, FigureEntry] = {
             name="dimension_growth",
             function="advdim.figures.dimension:dimension_growth",
             tables=("cells",),
+            tells_apart=("methods", "sizes"),
             title="Gradient norm and vulnerability against the square root of the dimension, "
             "beside the law",
             caption="ICML 2019, Figure 2 a and b (Section 4.2), with intervals over networks. The "
@@ -168,6 +174,7 @@ FIGURES: dict[str, FigureEntry] = {
             name="pooling",
             function="advdim.figures.pooling:pooling",
             tables=("cells", "epochs"),
+            tells_apart=("network", "sizes"),
             title="Figure 3 of the preprint, Appendix B: average, max and strided pooling",
             caption="Preprint, Figure 3, and ICML 2019, Appendix B. The papers: an average pool "
             "over a nodes divides gradients at initialisation by the square root of a, strided "
@@ -180,6 +187,7 @@ FIGURES: dict[str, FigureEntry] = {
             name="attack_agreement",
             function="advdim.figures.attacks:attack_agreement",
             tables=("cells", "attack_summaries"),
+            tells_apart=("network", "methods", "sizes"),
             title="Figure 4: vulnerability under every attack against the gradient norm and each "
             "other",
             caption="ICML 2019, Appendix, Figure 4. The paper: other attacks find the same "

@@ -82,6 +82,20 @@ def _figure_problems(key: str, experiment: Experiment) -> Iterator[str]:
             yield f"{shown} attacks; give '{key}.attacks'."
         if FIGURES[figure].of_bounds and not experiment.bounds:
             yield f"{shown} lower bounds; give '{key}.bounds: true'."
+        for part, values in _differing(experiment).items():
+            if len(values) > 1 and part not in FIGURES[figure].tells_apart:
+                yield (
+                    f"Config key '{key}.figures' names {figure!r}, which would mix what "
+                    f"'{key}.{part}' lists ({', '.join(values)}): make an experiment of each."
+                )
+
+
+def _differing(experiment: Experiment) -> dict[str, list[str]]:
+    """Return in what, beside strength and seed, an experiment's networks differ, by key."""
+    methods = [m for m in experiment.methods if set(experiment.epsilons_of(m)) - {"0"}]
+    sizes = [str(size) for size in experiment.sizes]
+    lists = {"network": experiment.network, "methods": methods, "sizes": sizes}
+    return {part: list(dict.fromkeys(values)) for part, values in lists.items()}
 
 
 def _strength_problems(key: str, experiment: Experiment) -> Iterator[str]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import torch
 import torch.nn.functional as F
 
-from advdim.config.data import Augmentation
+from advdim.config.data import LEAST_TRAINED, Augmentation
+from advdim.data.errors import DataError
 from advdim.data.layout import memory_format
 from advdim.data.pixels import Pixels
 from advdim.data.resize import replicate
@@ -49,8 +50,12 @@ class Batches:
 
         ``random`` lives on the processor, so an epoch is the same on every device; all that is
         drawn goes to the device before the first batch. A last batch of a single image is left
-        out: batch norm has no variance there.
+        out: batch norm has no variance there. Raises DataError where that leaves none.
         """
+        if len(self) < LEAST_TRAINED:
+            raise DataError(
+                f"{len(self)} image is too little to train on; at least {LEAST_TRAINED} are needed."
+            )
         order = torch.randperm(len(self), generator=random).split(batch_size)
         order = order[:-1] if len(order[-1]) == 1 else order
         moves = [draw_moves(len(rows), augmentation, random) for rows in order]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,13 @@ IN_MEMORY = 2**28
 PER_THREAD = 4
 
 
+class Example(NamedTuple):
+    """One image of a dataset: its name, and its shape (C, H, W)."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
 @dataclass
 class Decoder:
     """Decodes the images of a dataset at one edge.
@@ -32,6 +40,7 @@ class Decoder:
         skip: leave out images that cannot be decoded, instead of raising DataError.
         threads: images decoded at once; the result does not depend on it.
         scratch: folder for large arrays; None: the system's temporary folder.
+        like: an image whose size all must have; None: any size from ``edge`` on.
         skipped: what was left out, a sentence per image.
     """
 
@@ -39,13 +48,15 @@ class Decoder:
     skip: bool = False
     threads: int = 1
     scratch: Path | None = None
+    like: Example | None = None
     skipped: list[str] = field(default_factory=list)
 
     def stack(self, source: Images, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return uint8 images (N, C, edge, edge) and the indices that they are of, in order.
 
         They are read in the order in which the source stores them. Raises DataError where an image
-        cannot be decoded and ``skip`` is not set, where none can, or where all together are wrong.
+        cannot be decoded and ``skip`` is not set, where none can, where one has another size than
+        ``like``, or where all together are wrong.
         """
         stacked: np.ndarray | None = None
         kept = np.zeros(len(indices), dtype=bool)
@@ -68,21 +79,33 @@ class Decoder:
     def _decoded(
         self, source: Images, indices: np.ndarray
     ) -> Iterator[tuple[int, np.ndarray | DataError]]:
-        def decode(load: Callable[[], np.ndarray]) -> np.ndarray | DataError:
+        def decode(name: str, load: Callable[[], np.ndarray]) -> np.ndarray | DataError:
             try:
-                return shrink(load(), self.edge)
+                image = load()
             except DataError as error:
                 return error
+            # An image of a wrong size is not corrupt: it must not be left out at some sizes only.
+            self._check_size(Example(name, image.shape))
+            return shrink(image, self.edge)
 
         waiting: deque[tuple[int, Future[np.ndarray | DataError]]] = deque()
         with ThreadPoolExecutor(self.threads) as pool:
-            for place, load in source.visits(indices):
-                waiting.append((place, pool.submit(decode, load)))
+            for place, name, load in source.visits(indices):
+                waiting.append((place, pool.submit(decode, name, load)))
                 if len(waiting) >= PER_THREAD * self.threads:
                     first, image = waiting.popleft()
                     yield first, image.result()
             for place, image in waiting:
                 yield place, image.result()
+
+    def _check_size(self, found: Example) -> None:
+        if self.like and found.shape[1:] != self.like.shape[1:]:
+            (_, height, width), (_, other_height, other_width) = self.like.shape, found.shape
+            raise DataError(
+                f"Images differ in size: {self.like.name} has {width}x{height} pixels and "
+                f"{found.name} has {other_width}x{other_height}; 'native_size' brings all to one "
+                "square."
+            )
 
     def _room(self, shape: tuple[int, ...]) -> np.ndarray:
         if np.prod(shape, dtype=np.int64) <= IN_MEMORY:

@@ -70,8 +70,9 @@ class Depth:
                 f"it has 16-bit colour, of which the upper 8 bits are read, not {self.bits}; "
                 "convert it to 8 bits"
             )
-        extrema = image.getextrema()
-        highest = max(high for _, high in extrema)  # type: ignore[misc]
+        bands = zip(image.getbands(), image.getextrema(), strict=True)
+        # An opaque alpha is 65535, however few bits the colours use.
+        highest = max(found[1] for band, found in bands if band not in "Aa")  # type: ignore[index]
         self._see(int(highest) * 256 + 255)
 
     def _see(self, value: int) -> None:

@@ -51,13 +51,13 @@ class EncodedImages(Images):
     def files(self, indices: np.ndarray) -> Iterator[tuple[int, Callable[[], Any], str]]:
         """Yield (place, what opens the image for Pillow, its name), in the order of storage."""
 
-    def visits(self, indices: np.ndarray) -> Iterator[tuple[int, Callable[[], np.ndarray]]]:
-        """Yield (place in ``indices``, what returns its image), in the order of storage."""
+    def visits(self, indices: np.ndarray) -> Iterator[tuple[int, str, Callable[[], np.ndarray]]]:
+        """Yield (place in ``indices``, name, what returns its image), in the order of storage."""
         for place, opened, name in self.files(indices):
-            yield place, partial(self._decoded, opened, name)
+            yield place, name, partial(self._decoded, opened, name)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        [(_, load)] = self.visits(np.array([index]))
+        [(_, _, load)] = self.visits(np.array([index]))
         return load()
 
     def _decoded(self, opened: Callable[[], Any], name: str) -> np.ndarray:

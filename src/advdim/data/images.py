@@ -24,13 +24,13 @@ class Images(ABC):
     def __getitem__(self, index: int) -> np.ndarray:
         """Return image ``index`` as uint8 of shape (channels, height, width)."""
 
-    def visits(self, indices: np.ndarray) -> Iterator[tuple[int, Callable[[], np.ndarray]]]:
-        """Yield (place in ``indices``, what returns its image), in the order they are stored in.
+    def visits(self, indices: np.ndarray) -> Iterator[tuple[int, str, Callable[[], np.ndarray]]]:
+        """Yield (place in ``indices``, name, what returns its image), in the order of storage.
 
         What is yielded may be called from several threads.
         """
         for place, index in enumerate(indices):
-            yield place, partial(self.__getitem__, int(index))
+            yield place, str(index), partial(self.__getitem__, int(index))
 
     # Most sources have nothing to add to what they say of single images.
     def verify(self) -> None:  # noqa: B027

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from advdim.config.data import AnyDataset
-from advdim.data.decoding import Decoder
+from advdim.config.data import LEAST_TRAINED, AnyDataset
+from advdim.data.decoding import Decoder, Example
 from advdim.data.errors import DataError
 from advdim.data.images import Images
 from advdim.data.pixels import Pixels
@@ -39,34 +39,23 @@ def _prepare(
     dataset: AnyDataset, name: str, size: int, threads: int, scratch: Path | None
 ) -> tuple[Pixels, dict[str, object]]:
     sources = open_source(dataset)
-    chosen = {
-        "train": _subset(name, "train", sources["train"], dataset.train_images),
-        "test": _subset(name, "test", sources["test"], dataset.test_images),
-    }
-    held_out = max(1, round(len(chosen["train"]) * dataset.validation_fraction))
-    if held_out >= len(chosen["train"]):
-        raise DataError(f"Dataset {name!r} has too few training images to hold any out.")
-    rows = {
-        "train": chosen["train"][held_out:],
-        "validation": chosen["train"][:held_out],
-        "test": chosen["test"],
-    }
+    rows = _rows(dataset, name, sources)
     skip = getattr(dataset, "corrupt", "refuse") == "skip"
-    first = _first_shape(sources["train"], skip)
-    square = first[1] == first[2]
-    factor = (replication_factor(first[1], size) if square else None) or 1
-    if factor == 1 and size > min(first[1:]):
-        raise DataError(
-            f"Dataset {name!r} has images of {first[2]}x{first[1]} pixels: size {size} is no "
-            "multiple, and only whole multiples can be reached by copying pixels."
-        )
-    images, labels = {}, {}
-    decoder = Decoder(size // factor, skip, threads, scratch)
+    example = _example(sources["train"], rows["train"], skip)
+    factor = _factor(name, example.shape, size)
+    images, labels, kept = {}, {}, {}
+    decoder = Decoder(size // factor, skip, threads, scratch, example)
     for split, indices in rows.items():
         source = sources["test" if split == "test" else "train"]
-        stacked, kept = decoder.stack(source, indices)
+        stacked, kept[split] = decoder.stack(source, indices)
         images[split] = torch.from_numpy(stacked)
-        labels[split] = torch.from_numpy(source.labels[kept])
+        labels[split] = torch.from_numpy(source.labels[kept[split]])
+        if split == "train" and len(stacked) < LEAST_TRAINED:
+            raise DataError(
+                f"Dataset {name!r} has {len(stacked)} image to train on; at least {LEAST_TRAINED} "
+                "are needed."
+            )
+    _refuse_lost_classes(sources, rows, kept)
     normalisation = (
         Normalisation(dataset.normalisation.mean, dataset.normalisation.std)
         if dataset.normalisation
@@ -79,7 +68,7 @@ def _prepare(
             f"per statistic, but the images have {channels} channels."
         )
     pixels = Pixels(images, labels, sources["train"].class_names, normalisation, factor)
-    account: dict[str, object] = {"resizing": _describe_resizing(first, size, factor)}
+    account: dict[str, object] = {"resizing": _describe_resizing(example.shape, size, factor)}
     if sources["train"].remark:
         account["overlaps"] = sources["train"].remark
     if decoder.skipped:
@@ -87,15 +76,52 @@ def _prepare(
     return pixels, account
 
 
-def _first_shape(images: Images, skip: bool) -> tuple[int, ...]:
-    """Return the shape of the first image that can be decoded."""
-    for index in range(len(images)):
+def _rows(dataset: AnyDataset, name: str, sources: dict[str, Images]) -> dict[str, np.ndarray]:
+    """Return which images are used, by the split that they are stored in."""
+    train = _subset(name, "train", sources["train"], dataset.train_images)
+    test = _subset(name, "test", sources["test"], dataset.test_images)
+    held_out = dataset.held_out(len(train))
+    if held_out >= len(train):
+        raise DataError(f"Dataset {name!r} has too few training images to hold any out.")
+    return {"train": train[held_out:], "validation": train[:held_out], "test": test}
+
+
+def _example(images: Images, indices: np.ndarray, skip: bool) -> Example:
+    """Return one of these images that can be decoded: all others must have its size."""
+    for _, name, load in images.visits(indices):
         try:
-            return images[index].shape
+            return Example(name, load().shape)
         except DataError:
             if not skip:
                 raise
     raise DataError("no training image can be decoded.")
+
+
+def _factor(name: str, shape: tuple[int, ...], size: int) -> int:
+    """Return how often pixels are copied per axis, 1 where images become smaller."""
+    _, height, width = shape
+    factor = (replication_factor(height, size) if height == width else None) or 1
+    if factor == 1 and size > min(height, width):
+        raise DataError(
+            f"Dataset {name!r} has images of {width}x{height} pixels: size {size} is no "
+            "multiple, and only whole multiples can be reached by copying pixels."
+        )
+    return factor
+
+
+def _refuse_lost_classes(
+    sources: dict[str, Images], rows: dict[str, np.ndarray], kept: dict[str, np.ndarray]
+) -> None:
+    """Raise DataError where a class has lost images to ``skip`` and has none left in a split."""
+    for split, parts in (("train", ("train", "validation")), ("test", ("test",))):
+        source = sources[split]
+        skipped = np.concatenate([np.setdiff1d(rows[part], kept[part]) for part in parts])
+        lost = np.setdiff1d(source.labels[skipped], source.labels[kept[split]])
+        if len(lost):
+            raise DataError(
+                f"'corrupt: skip' leaves no image of class {source.class_names[lost[0]]!r} in "
+                f"{split!r}."
+            )
 
 
 def _subset(name: str, split: str, images: Images, limit: int | None) -> np.ndarray:

@@ -6,7 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from advdim.config.data.base import Augmentation, Dataset, EncodedDataset, NormalisationSettings
+from advdim.config.data.base import (
+    LEAST_TRAINED,
+    Augmentation,
+    Dataset,
+    EncodedDataset,
+    NormalisationSettings,
+)
 from advdim.config.data.folder import FolderDataset
 from advdim.config.data.named import TORCHVISION_NAMES, TorchvisionDataset
 from advdim.config.data.parquet import ParquetDataset
@@ -18,6 +24,7 @@ AnyDataset = Annotated[
 ]
 
 __all__ = [
+    "LEAST_TRAINED",
     "TORCHVISION_NAMES",
     "AnyDataset",
     "Augmentation",

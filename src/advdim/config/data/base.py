@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, PrivateAttr, model_validator
 
 from advdim.config.base import Settings
 from advdim.config.numbers import Edge
+
+# Batch norm has no variance of a single image.
+LEAST_TRAINED = 2
 
 
 class Augmentation(Settings):
@@ -62,6 +65,21 @@ class Dataset(Settings):
     )
     augmentation: Augmentation = Augmentation()
     training: dict[str, Any] = Field({}, description="training settings that differ here")
+
+    @model_validator(mode="after")
+    def _leaves_images_to_train_on(self) -> Self:
+        images = self.train_images
+        if images and images - self.held_out(images) < LEAST_TRAINED:
+            out = self.held_out(images)
+            raise ValueError(
+                f"train_images is {images}, of which validation_fraction holds out {out} and "
+                f"leaves {images - out} to train on; at least {LEAST_TRAINED} are needed"
+            )
+        return self
+
+    def held_out(self, images: int) -> int:
+        """Return how many of so many training images the best weights are chosen on."""
+        return max(1, round(images * self.validation_fraction))
 
     @property
     def decoded(self) -> bool:

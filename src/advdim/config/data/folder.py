@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -57,9 +58,12 @@ class FolderDataset(EncodedDataset):
         return root / self.train, root / self.test
 
     def members(self, split: Path) -> dict[str, list[Path]]:
-        """Return each class's folders, or its list; raises ListingError."""
+        """Return each class's folders, or its lists; raises ListingError."""
         if self.lists:
-            return {normalised(file.stem): [file] for file in lists_in(split)}
+            lists: dict[str, list[Path]] = {}
+            for file in lists_in(split):
+                lists.setdefault(normalised(file.stem), []).append(file)
+            return lists
         found = class_folders(split)
         if not self.classes:
             return found
@@ -73,6 +77,18 @@ class FolderDataset(EncodedDataset):
         if not self.lists:
             return photographs_below(member)
         return [str(self.root.expanduser() / line) for line in listed_paths(member)]
+
+    def by_class(self, split: Path) -> dict[str, list[str]]:
+        """Return each class's photographs; raises ListingError, also for a path that is twice."""
+        found = {
+            name: [path for member in members for path in self.photographs(member)]
+            for name, members in self.members(split).items()
+        }
+        for name, paths in found.items():
+            if len(set(paths)) < len(paths):
+                twice = next(path for path, times in Counter(paths).items() if times > 1)
+                raise ListingError(f"{twice!r} is twice in class {name!r} of {str(split)!r}")
+        return found
 
     def missing(self) -> str | None:
         """Name the first folder that is not there or empty, and classes in one split only."""
@@ -114,10 +130,7 @@ class FolderDataset(EncodedDataset):
         return train, test
 
     def _counted(self, split: Path) -> Counts:
-        return {
-            name: sum(len(self.photographs(member)) for member in members)
-            for name, members in self.members(split).items()
-        }
+        return {name: len(paths) for name, paths in self.by_class(split).items()}
 
     def fault(self, train: Counts, test: Counts) -> str | None:
         """Return what is wrong with the classes, by their numbers of photographs, or None."""

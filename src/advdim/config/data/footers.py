@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -18,7 +19,7 @@ class ParquetError(ValueError):
 
 
 def expanded(split: str, paths: Iterable[Path]) -> list[Path]:
-    """Return the files that paths and patterns name, those of a pattern sorted."""
+    """Return the files that paths and patterns name, each once, those of a pattern sorted."""
     found: list[Path] = []
     for path in (path.expanduser() for path in paths):
         if path.is_dir():
@@ -34,6 +35,9 @@ def expanded(split: str, paths: Iterable[Path]) -> list[Path]:
             what = "matches no file" if glob.has_magic(str(path)) else "does not exist"
             raise ParquetError(f"{split} names {str(path)!r}, which {what}")
         found += matches
+    twice = [path for path, times in Counter(path.resolve() for path in found).items() if times > 1]
+    if twice:
+        raise ParquetError(f"{split} names {str(twice[0])!r} twice")
     return found
 
 

@@ -66,8 +66,9 @@ def other_suffixes(folder: Path) -> list[str]:
 
 
 def lists_in(split: Path) -> list[Path]:
-    """Return the lists of a split's classes, sorted."""
-    return [file for file in sorted(split.glob("*.txt")) if not file.name.startswith(".")]
+    """Return the lists of a split's classes, in alphabetical order of the classes."""
+    shown = [file for file in split.glob("*.txt") if not file.name.startswith(".")]
+    return sorted(shown, key=lambda file: (normalised(file.name), file.name))
 
 
 def listed_paths(file: Path) -> list[str]:

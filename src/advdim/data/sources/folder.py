@@ -40,32 +40,37 @@ def list_photographs(dataset: FolderDataset) -> tuple[Listing, list[str], str]:
 
     What was done with overlaps is a sentence, empty where there are none.
 
-    Raises DataError where a folder or list is missing or empty, and where a photograph occurs
-    twice, in two classes or in train and test, unless ``overlaps`` says what then.
+    Raises DataError where a folder or list is missing or empty, where a path is twice in a class,
+    and where a photograph occurs twice, in two classes or in train and test, unless ``overlaps``
+    says what then; also where what it says leaves a class empty.
     """
     try:
-        train, test = (_by_class(dataset, split) for split in dataset.splits)
+        train, test = (dataset.by_class(split) for split in dataset.splits)
     except ListingError as error:
         raise _said(str(error)) from error
     counts = [{name: len(paths) for name, paths in split.items()} for split in (train, test)]
     if fault := dataset.fault(*counts):
         raise _said(fault)
-    listing = {"train": _numbered(train), "test": _numbered(test)}
+    names = list(train)
+    listing = {"train": _numbered(train, names), "test": _numbered(test, names)}
     if dataset.lists and dataset.corrupt == "refuse":
         _refuse_missing(dataset, listing)
     listing, overlaps = without_overlaps(dataset, listing)
-    return listing, list(train), overlaps
+    _refuse_lost_classes(listing, names)
+    return listing, names, overlaps
 
 
-def _by_class(dataset: FolderDataset, split: Path) -> dict[str, list[str]]:
-    return {
-        name: [path for member in members for path in dataset.photographs(member)]
-        for name, members in dataset.members(split).items()
-    }
+def _numbered(classes: dict[str, list[str]], names: list[str]) -> list[tuple[str, int]]:
+    return [(path, number) for number, name in enumerate(names) for path in classes[name]]
 
 
-def _numbered(classes: dict[str, list[str]]) -> list[tuple[str, int]]:
-    return [(path, number) for number, paths in enumerate(classes.values()) for path in paths]
+def _refuse_lost_classes(listing: Listing, names: list[str]) -> None:
+    for split, samples in listing.items():
+        left = {label for _, label in samples}
+        if lost := [name for number, name in enumerate(names) if number not in left]:
+            raise DataError(
+                f"'overlaps: drop' leaves no photograph of class {lost[0]!r} in {split!r}."
+            )
 
 
 def _refuse_missing(dataset: FolderDataset, listing: Listing) -> None:

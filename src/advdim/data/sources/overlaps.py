@@ -51,7 +51,7 @@ def without_overlaps(dataset: FolderDataset, listing: Listing) -> tuple[Listing,
     left = {
         split: [
             (path, label)
-            for path, label in dict.fromkeys(samples)
+            for path, label in samples
             if firsts[split][content[path]] == label
             and (split == "test" or content[path] not in tested)
         ]

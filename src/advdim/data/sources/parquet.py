@@ -52,18 +52,24 @@ def _labels(dataset: ParquetDataset) -> tuple[dict[str, np.ndarray], list[str]]:
         for split, shards in dataset.shards().items()
     }
     if kind == "text":
-        return _numbered(found, names)
-    numbers = {split: labels.to_numpy() for split, labels in found.items()}
-    if names is None:
-        classes = 1 + max((int(each.max()) for each in numbers.values() if len(each)), default=0)
-        if classes > max(2, len(numbers["train"])):
-            raise ParquetError(
-                f"labels in column {column!r} go up to {classes - 1}, more classes than the "
-                f"{len(numbers['train'])} training images; allowed are 0 to the number of classes "
-                "less 1"
-            )
-        names = [str(number) for number in range(classes)]
+        numbers, names = _numbered(found, names)
+    else:
+        numbers = {split: labels.to_numpy() for split, labels in found.items()}
+        names = names or _names_of(numbers, column)
+    _check_classes(numbers, names, column)
     return numbers, names
+
+
+def _names_of(numbers: dict[str, np.ndarray], column: str) -> list[str]:
+    """Return names for labels that are integers and have none."""
+    classes = 1 + max((int(each.max()) for each in numbers.values() if len(each)), default=0)
+    if classes > max(2, len(numbers["train"])):
+        raise ParquetError(
+            f"labels in column {column!r} go up to {classes - 1}, more classes than the "
+            f"{len(numbers['train'])} training images; allowed are 0 to the number of classes "
+            "less 1"
+        )
+    return [str(number) for number in range(classes)]
 
 
 def _numbered(
@@ -73,12 +79,21 @@ def _numbered(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    trained = sorted(found["train"].unique().to_pylist())
-    if alone := sorted(set(found["test"].unique().to_pylist()) - set(names or trained)):
-        raise ParquetError(f"class {alone[0]!r} is in test only")
-    names = names or trained
+    names = names or sorted({text for each in found.values() for text in each.unique().to_pylist()})
     known = pa.array(names, pa.string())
     return {split: pc.index_in(labels, known).to_numpy() for split, labels in found.items()}, names
+
+
+def _check_classes(numbers: dict[str, np.ndarray], names: list[str], column: str) -> None:
+    """Raise ParquetError for a class in test only, and where there is one class only."""
+    trained, tested = (np.unique(numbers[split]) for split in ("train", "test"))
+    if len(alone := np.setdiff1d(tested, trained)):
+        raise ParquetError(f"class {names[alone[0]]!r} is in test only")
+    if len(trained) == 1:
+        raise ParquetError(
+            f"labels in column {column!r} of train are all {names[trained[0]]!r}: every answer "
+            "would be right"
+        )
 
 
 class ParquetImages(EncodedImages):
