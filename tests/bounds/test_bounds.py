@@ -72,6 +72,15 @@ NETWORKS = {
     "maxpool, zeros": lambda: papers("zeros", "max"),
     "average pool, reflection": lambda: papers("reflect", "average"),
     "maxpool, circular": lambda: papers("circular", "max"),
+    "pixels left over": lambda: nn.Sequential(
+        nn.Conv2d(3, 4, 2), nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
+        nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular"),
+        nn.MaxPool2d((2, 3)), nn.ReLU(), nn.Flatten(), nn.Linear(36, 5),
+    ),
+    "powers": lambda: nn.Sequential(
+        nn.LPPool2d(2, 2), nn.Conv2d(3, 4, 3), nn.LPPool2d(1, 2), nn.ReLU(), nn.MaxPool2d(2, 1),
+        nn.LPPool2d(3, 2), nn.Flatten(), nn.Linear(4, 5),
+    ),
     "residual": lambda: residual(
         ResidualNetwork(kind="residual", widths=[4, 6, 6], blocks=2), 3, 16, 5
     ),
@@ -236,6 +245,7 @@ def test_the_stable_form_of_theorem_4_1():
         stable = fully_connected_bound(kappa, jacobian, 7, second).item()
         assert stable == pytest.approx(printed, rel=1e-5)
     assert fully_connected_bound(kappa, jacobian, 7, 0.0).item() == pytest.approx(0.15)
+    assert fully_connected_bound(kappa / 0, jacobian, 7, 0.1).item() == math.inf
 
 
 def test_a_tie_has_bound_zero_and_duplicate_classes_are_survived():

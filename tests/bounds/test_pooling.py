@@ -13,7 +13,7 @@ from advdim.bounds.constants_and_margins import network_constants
 from advdim.bounds.from_torch import read_layers
 from advdim.bounds.layers import Convolution, MaxPool, forward
 from advdim.bounds.operator_norms import convolution_norm
-from advdim.bounds.pooling import joint_norms
+from advdim.bounds.pooling import TRIALS, joint_norms
 from advdim.bounds.relaxation import explicit_map, only_relu
 
 SETTINGS = [  # edge, padding and stride of the first convolution, pool, dilation of the second
@@ -82,6 +82,40 @@ def test_joint_and_chained_constants(size, padding, stride, edge, dilation):
     assert steepest(lambda values: deviations(first.apply(values), edge), shape) <= joint.deviation
     assert steepest(chained, shape) <= chain
     assert steepest(lambda values: deviations(chained(values), 2), shape) <= chained_deviation
+
+
+def joint_constant(convolution: Convolution, edge: int, t: float | None) -> float:
+    """Return the exact joint constant at ``t``, from explicit matrices; None: of deviations."""
+    basis = torch.eye(convolution.values_in, dtype=torch.float64)
+    outputs = convolution.linear_part(basis.view(-1, *convolution.input_shape))
+    size = edge**2
+    rest = deviations(outputs, edge).flatten(1)
+    if t is None:
+        return float(torch.linalg.matrix_norm(rest, 2))
+    means = functional.avg_pool2d(outputs, edge).flatten(1)
+    squared = (1 + t) * means @ means.T + (1 + 1 / t) * (size - 1) / size * rest @ rest.T
+    return float(torch.linalg.eigvalsh(squared)[-1].sqrt())
+
+
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "circular", "replicate"])
+@pytest.mark.parametrize(("size", "edge"), [((7, 7), 2), ((8, 7), 3), ((8, 9), 2), ((6, 8), 2)])
+def test_joint_constants_where_pixels_are_left_over(mode, size, edge):
+    torch.manual_seed(edge)
+    body = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1, padding_mode=mode), nn.MaxPool2d(edge))
+    features = body(torch.zeros(1, 2, *size)).numel()
+    layers = read_layers(nn.Sequential(*body, nn.Flatten(), nn.Linear(features, 2)), (2, *size))
+    convolution, pool = layers[:2]
+    assert isinstance(convolution, Convolution)
+    assert isinstance(pool, MaxPool)
+    joint = joint_norms(convolution, pool)
+    trials = [trial * (edge**2 - 1) for trial in TRIALS]
+    pooled = min(joint_constant(convolution, edge, t) for t in trials)
+    deviation = joint_constant(convolution, edge, None)
+    assert pooled <= joint.pooled <= 1.25 * pooled  # t is chosen without borders
+    # The certificate's looseness, or that of a circular map for a padded one.
+    assert deviation <= joint.deviation <= (1.3 if mode == "zeros" else 1.03) * deviation
+    reached = steepest(lambda values: pool.apply(convolution.apply(values)), (2, *size))
+    assert reached <= joint.pooled
 
 
 def caffe(bend: nn.Module) -> nn.Module:

@@ -8,6 +8,7 @@ found by descent on the sum of the logarithms of smooth upper estimates of the l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -118,12 +119,18 @@ def _adam_step(
 
 
 def _matrices(layer: Layer) -> Tensor:
-    """Return the matrices (frequencies, outputs, inputs) whose largest norm is the layer's."""
+    """Return the matrices (frequencies, outputs, inputs) whose largest norm is the layer's.
+
+    They are scaled to a largest weight between 1 and 2, which moves no minimum.
+    """
     assert isinstance(layer, (Convolution, Linear))
+    # A power of two changes no digit, and single precision holds the products of what is left.
+    _, exponent = math.frexp(float(layer.weight.abs().max()))
+    weight = layer.weight / 2.0 ** (exponent - 1)
     if isinstance(layer, Linear):
-        return layer.weight[None].float()
+        return weight[None].float()
     lengths = [edge + BEYOND_KERNEL for edge in layer.weight.shape[2:]]
-    symbol, _ = strided_symbol(layer.weight, (1, 1), (1, 1), lengths)
+    symbol, _ = strided_symbol(weight, (1, 1), (1, 1), lengths)
     return symbol.to(torch.complex64)
 
 
@@ -133,7 +140,7 @@ def _smooth_log_norm(matrices: Tensor, squarings: int = 4) -> Tensor:
     gram = smaller.mH @ smaller
     logarithm = torch.zeros((), dtype=gram.real.dtype)
     for squaring in range(squarings):
-        size = gram.detach().abs().square().sum((1, 2)).sqrt().max()
+        size = gram.detach().abs().square().sum((1, 2)).sqrt().max().clamp_min(1e-30)
         logarithm = logarithm + size.log() / 2**squaring
         gram = gram / size
         gram = gram @ gram

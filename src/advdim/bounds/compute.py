@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from advdim.bounds.published import Conventions, published_bound
 from advdim.bounds.sound import SOUND_BOUNDS, largest
 from advdim.units import Normalisation
 
+log = logging.getLogger(__name__)
 MEMORY = 40_000_000  # numbers of one layer's gradients held at once, over samples and classes
 
 
@@ -26,7 +28,8 @@ class LowerBounds:
     Radii are l2 norms, of pixels in [0, 1] where a normalisation was given, else of what the
     network takes. ``sound`` is the largest of ``single``, the sound bounds by name, and
     ``sound_kind`` names it. A sample whose prediction is a tie has bound 0; a class that no input
-    can reach leaves infinity. ``predictions`` are the network's own (int64).
+    can reach leaves infinity. ``predictions`` are the network's own (int64). Where none of the
+    wanted bounds applies to the network, N is 0.
     """
 
     predictions: Tensor
@@ -75,8 +78,9 @@ def lower_bounds(
 
     ``inputs`` (N, C, H, W) or (N, F) are what the network takes (normalised). With a
     ``normalisation`` the radii are l2 norms of pixels. ``kinds`` restricts the sound bounds by name
-    (default: all that apply). A prepared network brings its own normalisation. Raises
-    UnsupportedLayer for a layer without a bound.
+    (default: all that apply); where none of them applies, all inputs are left out. A prepared
+    network brings its own normalisation. Raises UnsupportedLayer for a layer without a bound, and
+    ValueError for unknown kinds or logits that are not finite.
     """
     shape = tuple(inputs.shape[1:])
     ready = (
@@ -89,6 +93,8 @@ def lower_bounds(
     with torch.no_grad():
         parts = [_bound_batch(ready, batch, names, conventions) for batch in inputs.split(size)]
     single = {name: torch.cat([part.single[name] for part in parts]) for name in parts[0].single}
+    if not single:
+        log.warning("No input is bounded, since none of these kinds applies: %s.", ", ".join(names))
     return LowerBounds(
         torch.cat([part.predictions for part in parts]),
         torch.cat([part.published for part in parts]),
@@ -113,7 +119,8 @@ def _bound_batch(
         if (bound := SOUND_BOUNDS[name](analysis)) is not None
     }
     if not single:
-        raise ValueError(f"None of the bounds {', '.join(names)} applies to this network.")
+        nothing = torch.zeros(0, dtype=torch.float64)
+        return LowerBounds(predictions[:0], nothing, nothing, [], {})
     sound, kinds = largest(single)
     original = analyse(ready.layers, ready.constants, points)
     published = torch.where(agrees, published_bound(original, conventions), 0.0)
@@ -124,6 +131,10 @@ def _logits(network: nn.Module, inputs: Tensor) -> Tensor:
     was_training = network.training
     logits = network.eval()(inputs)
     network.train(was_training)
+    if len(others := logits[~logits.isfinite()]):
+        raise ValueError(
+            f"The network yields a logit of {float(others[0])}; lower bounds need finite logits."
+        )
     return logits.double().cpu()
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from advdim.bounds.folding import fold
+from advdim.bounds.folding import HOMOGENEOUS, fold
 from advdim.bounds.layers import (
     AdaptiveMaxPool,
     AveragePool,
@@ -29,6 +29,8 @@ from advdim.networks.architectures import ResidualBlock
 from advdim.networks.existing import Preprocessing
 from advdim.networks.layers import GlobalMaxPool, ReflectedConvolution
 from advdim.units import Normalisation
+
+KEEPS_SIGNS = (*HOMOGENEOUS, ReflectionPad, Flatten)  # no negative value where none enters
 
 
 class UnsupportedLayer(ValueError):
@@ -52,11 +54,7 @@ def read_layers(
     modules = list(_leaves(network))
     if modules and isinstance(modules[-1], (nn.Softmax, nn.LogSoftmax)):
         modules.pop()  # monotone, so the prediction does not see it
-    for module in modules:
-        new = _read(module, shape)
-        layers += new
-        shape = new[-1].output_shape if new else shape
-    folded = fold(layers)
+    folded = _sequence(modules, shape, layers)
     if not folded or not isinstance(folded[-1], Linear):
         raise UnsupportedLayer("The network must end in a linear layer that yields the logits.")
     return folded
@@ -74,11 +72,34 @@ def _read(module: nn.Module, shape: TensorShape) -> list[Layer]:
     for kind, reader in _READERS.items():
         if type(module) is kind:
             with torch.no_grad():
-                return reader(module, shape)
+                layers = reader(module, shape)
+            _demand_finite_weights(module, layers)
+            return layers
     raise UnsupportedLayer(
         f"Layer type {type(module).__name__!r} has no lower bound; known are "
         f"{', '.join(kind.__name__ for kind in _READERS)} and nested Sequential."
     )
+
+
+def _demand_finite_weights(module: nn.Module, layers: Sequence[Layer]) -> None:
+    for values in (value for layer in layers for value in vars(layer).values()):
+        if isinstance(values, Tensor) and len(others := values[~values.isfinite()]):
+            raise UnsupportedLayer(
+                f"Layer type {type(module).__name__!r} has a weight of {float(others[0])}; lower "
+                "bounds need finite weights."
+            )
+
+
+def _demand_norms(layers: Sequence[Layer]) -> None:
+    """Refuse L_p pools of values of both signs where these enter by odd or broken powers."""
+    signed = True
+    for layer in layers:
+        if isinstance(layer, LpPool) and signed and layer.p != 1 and layer.p % 2:
+            raise UnsupportedLayer(
+                f"LPPool2d with p = {layer.p:g} is no norm of values of both signs; use it after "
+                "a ReLU, or with an even p."
+            )
+        signed = not isinstance(layer, Relu) and (signed or not isinstance(layer, KEEPS_SIGNS))
 
 
 def _pair(value: int | tuple[int, ...]) -> Pair:
@@ -236,16 +257,20 @@ def _preprocessing(module: Preprocessing, shape: TensorShape) -> list[Layer]:
 
 
 def _residual(module: ResidualBlock, shape: TensorShape) -> list[Layer]:
-    body, shortcut = (_sequence(part, shape) for part in (module.body, module.shortcut))
+    body, shortcut = (_sequence(_leaves(p), shape) for p in (module.body, module.shortcut))
     after = body[-1].output_shape
     return [Residual(shape, after, tuple(body), tuple(shortcut)), Relu(after, after)]
 
 
-def _sequence(module: nn.Module, shape: TensorShape) -> list[Layer]:
-    layers: list[Layer] = []
-    for leaf in _leaves(module):
-        layers += _read(leaf, shape)
+def _sequence(
+    modules: Iterable[nn.Module], shape: TensorShape, before: Sequence[Layer] = ()
+) -> list[Layer]:
+    """Read what follows the layers ``before``; all of them are folded."""
+    layers = list(before)
+    for module in modules:
+        layers += _read(module, shape)
         shape = layers[-1].output_shape if layers else shape
+    _demand_norms(layers)
     return fold(layers)
 
 

@@ -193,7 +193,10 @@ class MaxPool(Layer):
 
     @property
     def tiles(self) -> bool:
-        """Whether the windows are disjoint, unpadded and complete."""
+        """Whether the windows are disjoint, unpadded and complete.
+
+        Pixels beyond the last of them may be left over: no output sees those.
+        """
         complete = all(
             count * edge <= size
             for count, edge, size in zip(

@@ -80,14 +80,18 @@ def joint_norms(convolution: Convolution, pool: MaxPool) -> JointNorms:
 def _together(convolution: Convolution, pool: MaxPool, t: float | None, steps: int) -> float:
     """Return the joint constant at ``t`` with the padding as a part of the map; None: deviations.
 
-    The map's outputs are the window means and the deviations from them, weighted.
+    The map's outputs are the window means and the deviations from them, weighted. Pixels that no
+    window holds have the weight zero.
     """
     size = pool.kernel[0] * pool.kernel[1]
     means = 0.0 if t is None else math.sqrt(1 + t)
     rest = 1.0 if t is None else math.sqrt((1 + 1 / t) * (size - 1) / size)
+    channels, *windows = pool.output_shape
+    rows, columns = (count * edge for count, edge in zip(windows, pool.kernel, strict=True))
+    left_over = (0, pool.input_shape[2] - columns, 0, pool.input_shape[1] - rows)
 
     def apply(values: Tensor) -> Tensor:
-        outputs = convolution.linear_part(values)
+        outputs = convolution.linear_part(values)[..., :rows, :columns]
         mean = functional.avg_pool2d(outputs, pool.kernel)
         deviations = outputs - _spread(mean, pool)
         return torch.cat([means * mean.flatten(), rest * deviations.flatten()])
@@ -95,9 +99,10 @@ def _together(convolution: Convolution, pool: MaxPool, t: float | None, steps: i
     def adjoint(gradients: Tensor) -> Tensor:
         count = math.prod(pool.output_shape)
         mean = gradients[:count].view(1, *pool.output_shape)
-        deviations = gradients[count:].view(1, *pool.input_shape)
+        deviations = gradients[count:].view(1, channels, rows, columns)
         deviations = deviations - _spread(functional.avg_pool2d(deviations, pool.kernel), pool)
-        return convolution.adjoint(means / size * _spread(mean, pool) + rest * deviations)
+        outputs = means / size * _spread(mean, pool) + rest * deviations
+        return convolution.adjoint(functional.pad(outputs, left_over))
 
     return certified_norm(apply, adjoint, convolution.input_shape, steps) * ROUNDING
 

@@ -57,12 +57,14 @@ def fully_connected_bound(
 ) -> Tensor:
     """Theorem 4.1, Eq. 1, in the form ``2 kappa / (J + sqrt(J^2 + 2 M sqrt(n) kappa))``.
 
-    It equals the printed quotient and tends to ``kappa / J`` as M tends to 0. All tensors (N,).
+    It equals the printed quotient and tends to ``kappa / J`` as M tends to 0, to infinity with
+    kappa. All tensors (N,).
     """
     curvature = 2 * second_derivative * math.sqrt(outputs) * kappa
     if second_derivative == 0:
         curvature = torch.zeros_like(kappa)
-    return divide(2 * kappa, jacobian_norm + (jacobian_norm**2 + curvature).sqrt())
+    bound = divide(2 * kappa, jacobian_norm + (jacobian_norm**2 + curvature).sqrt())
+    return torch.where(kappa.isinf(), kappa, bound)
 
 
 def convolution_bound(kappa: Tensor, weight: Tensor) -> Tensor:
@@ -97,7 +99,7 @@ def _through(analysis: Analysis, index: int, kappa: Tensor, chosen: Conventions)
     if isinstance(layer, AdaptiveMaxPool):
         return pooling_bound(kappa, math.sqrt(math.prod(layer.output_shape[1:])), 1.0)
     if isinstance(layer, Residual):
-        return kappa / analysis.constants.exact[index]
+        return divide(kappa, torch.full_like(kappa, analysis.constants.exact[index]))
     if isinstance(layer, (MaxPool, AveragePool, LpPool)):
         edge = math.sqrt(layer.output_shape[1] * layer.output_shape[2])
         kernel = math.sqrt(layer.kernel[0] * layer.kernel[1])
@@ -105,7 +107,7 @@ def _through(analysis: Analysis, index: int, kappa: Tensor, chosen: Conventions)
             kappa, edge, kernel, layer.p if isinstance(layer, LpPool) else math.inf
         )
     if isinstance(layer, Diagonal):
-        return kappa / float(layer.scale.abs().max())
+        return divide(kappa, layer.scale.abs().max().to(kappa).expand_as(kappa))
     if isinstance(layer, (Relu, Flatten, ReflectionPad)):
         return kappa
     raise TypeError(f"No published bound for {type(layer).__name__}.")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from advdim.bounds.constants_and_margins import Analysis
+from advdim.bounds.constants_and_margins import Analysis, divide
 from advdim.bounds.layers import Layer, Relu
 
 LARGEST_MAP = 50_000_000  # entries of V
@@ -79,10 +79,11 @@ def _certify(analysis: Analysis, loss: Loss) -> Tensor | None:
     preactivations = analysis.values[index].flatten(1).double()
     directions = tail_directions(analysis, index).double()
     margins = analysis.margins.T.double()
-    finite = torch.isfinite(margins)
+    # Infinite at the prediction itself, and at classes that no input can reach.
+    least = divide(margins, directions.norm(dim=2) * matrix.norm(dim=1).max())
+    finite = torch.isfinite(least)
     low = torch.zeros_like(margins)
-    steepest = (directions.norm(dim=2) * matrix.norm(dim=1).max()).clamp_min(1e-300)
-    high = torch.where(finite, margins / steepest, 0.0)
+    high = torch.where(finite, least, 0.0)
     for _ in range(60):  # grow until not certified, so that bisection starts from a bracket
         certified = finite & (loss(matrix, preactivations, directions, high) < margins * SLACK)
         if not bool(certified.any()) or float(high.max()) > 1e12:
