@@ -1,5 +1,7 @@
 """One network by hand: a stopped training goes on, and is never taken for another's."""
 
+import json
+
 import pytest
 import yaml
 
@@ -43,3 +45,35 @@ def test_a_folder_used_again_holds_the_network_that_was_asked_for(train, tmp_pat
     assert list((tmp_path / "one/checkpoints").rglob("*.safetensors"))
     assert same(train("one", 1), expected)
     assert not (tmp_path / "one/checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("epsilon", "abc", "Option --epsilon is 'abc': must be a finite number of at least 0."),
+        ("epsilon", "-1", "Option --epsilon is '-1': must be a finite number of at least 0."),
+        ("epsilon", "0", "Options --method pgd_linf and --epsilon 0 do not go together"),
+        ("method", "none", "Options --method none and --epsilon 0.1 do not go together"),
+        ("method", "pgd", "Option --method is 'pgd'; did you mean 'pgd_linf'?"),
+        ("dataset", "digitz", "Option --dataset is 'digitz'; did you mean 'digits'?"),
+        ("seed", "-1", "Option --seed is -1: must be at least 0."),
+        ("size", "9", "Option --size is 9: "),
+        ("output", "sweep.yaml", "Option --output is 'sweep.yaml', which is a file"),
+        ("output", "taken", "Option --output is 'taken', which holds another network (seed 5)"),
+    ],
+)
+def test_a_cell_that_cannot_be_is_told_by_its_option(
+    raw_config, tmp_path, monkeypatch, capsys, option, value, said
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(raw_config))
+    cell = {
+        "dataset": "digits", "network": "strided4", "size": 8, "method": "pgd_linf",
+        "epsilon": "0.1", "seed": 0, "output": "one",
+    }  # fmt: skip
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken/run.json").write_text(json.dumps({**cell, "seed": 5}))
+    arguments = [f"--{key}={part}" for key, part in {**cell, option: value}.items()]
+    assert main(["cell", "sweep.yaml", *arguments]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "one").exists()

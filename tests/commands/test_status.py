@@ -70,7 +70,9 @@ def test_after_everything(sweep, said):
     finish_all(sweep())
     out = said()
     assert {stage: row["done"] for stage, row in rows(out).items()} == EVERYTHING
-    assert out.endswith("\n\nEverything is made.\n")
+    assert out.endswith(
+        "\n\nEvery result is made; tables, figures and report are Snakemake's to renew.\n"
+    )
     assert "Running" not in out
     assert "Failed" not in out
 
@@ -159,7 +161,7 @@ def test_a_thousand_cells_take_two_seconds_and_no_torch(raw_config, sweep):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stderr
-    assert "Everything is made." in done.stdout
+    assert "Every result is made" in done.stdout
     assert rows(done.stdout.replace(",", ""))["train"]["done"] == 1000
     # Of the processor, since the machine may be busy.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2

@@ -16,8 +16,8 @@ SAID = {
     "only_finished: maybe": "'only_finished' is 'maybe': must be true or false",
     "threads: 0": "'threads' is 0: must be greater than 0",
     "datasets: {digits: null}": "'datasets.digits' is null: must be a block of keys and values",
-    "experiments: {dimension: {seeds: 0}}": "'experiments.dimension.seeds' is 0: must be a list, "
-    "or between 1 and 10000",
+    "experiments: {dimension: {seeds: 0}}": "'experiments.dimension.seeds' is 0: must be a list of "
+    "seeds, or how many, from 1 to 10000",
     "experiments: {dimension: {sizes: 8}}": "'experiments.dimension.sizes' is 8: must be a list, "
     "in brackets",
     "experiments: {dimension: {sizes: []}}": "'experiments.dimension.sizes': holds too few values; "

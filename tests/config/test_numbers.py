@@ -36,7 +36,7 @@ REFUSED = [
     ("bounds.images_by_kind", "{local: yes}", NUMBER),
     ("experiments.dimension.seeds", "yes", NUMBER),
     ("experiments.dimension.seeds", "1000000000000", "must be at most"),
-    ("experiments.dimension.seeds", "20000", f"between 1 and {MOST_SEEDS}"),
+    ("experiments.dimension.seeds", "20000", f"from 1 to {MOST_SEEDS}"),
     ("experiments.dimension.sizes", "[1000000]", "must be at most 16384"),
     ("experiments.dimension.epsilons", "[.inf]", "must be a finite number"),
     ("experiments.dimension.epsilons", "[1.0e-300]", "must be 0, or from"),

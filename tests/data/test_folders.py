@@ -245,11 +245,11 @@ def test_overlaps_are_found(folder, overlaps):
     )  # fmt: skip
     settings = dataset(folder, lists=place, overlaps=overlaps)
     if overlaps == "refuse":
-        with pytest.raises(DataError, match=r"2 photographs are in train and in test, 1 in sev"):
+        with pytest.raises(DataError, match=r"2 photographs in train and in test, 1 in sev"):
             open_source(settings)
         return
     splits = open_source(settings)
-    assert splits["train"].remark.startswith("2 photographs are in train and in test, 1 in sev")
+    assert splits["train"].remark.startswith("2 photographs in train and in test, 1 in sev")
     expected = {"drop": [6, 8], "keep": [8, 9]}[overlaps]
     assert np.bincount(splits["train"].labels).tolist() == expected
     assert np.bincount(splits["test"].labels).tolist() == [2, 8]

@@ -205,12 +205,12 @@ def test_a_photograph_in_train_and_test_is_found_by_content(tree, tmp_path, how)
     dataset = tree()
     file, copy = tmp_path / "train/a/0.png", tmp_path / "test/a/other.png"
     COPIES[how](file, copy)
-    with pytest.raises(DataError, match=r"1 photographs are in train and in test, 0 in") as raised:
+    with pytest.raises(DataError, match=r"1 photograph in train and in test, 0 in") as raised:
         open_source(dataset)
     assert f"{str(file)!r} and {str(copy)!r}" in str(raised.value)
     dropped = open_source(dataset.model_copy(update={"overlaps": "drop"}))
     assert (len(dropped["train"]), len(dropped["test"])) == (5, 7)
-    assert "1 photographs are in train and in test" in dropped["train"].remark
+    assert "1 photograph in train and in test" in dropped["train"].remark
     kept = open_source(dataset.model_copy(update={"overlaps": "keep"}))
     assert (len(kept["train"]), len(kept["test"])) == (6, 7)
 
@@ -218,7 +218,7 @@ def test_a_photograph_in_train_and_test_is_found_by_content(tree, tmp_path, how)
 def test_a_photograph_in_two_classes_is_found_by_content(tree, tmp_path):
     dataset = tree()
     (tmp_path / "train/b/copy.png").write_bytes((tmp_path / "train/a/0.png").read_bytes())
-    with pytest.raises(DataError, match=r"0 photographs are in train and in test, 1 in several"):
+    with pytest.raises(DataError, match=r"0 photographs in train and in test, 1 in several"):
         open_source(dataset)
     dropped = open_source(dataset.model_copy(update={"overlaps": "drop"}))["train"]
     assert np.bincount(dropped.labels).tolist() == [3, 3]

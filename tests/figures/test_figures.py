@@ -212,7 +212,7 @@ def test_a_cell_that_diverged_late_is_named_and_not_shown(raw_config):
     for name in ("regularisation_methods", "input_dimension"):
         figure = draw(name, shown)
         (note,) = [text.get_text() for text in figure.texts if "Diverged" in text.get_text()]
-        assert f"{late.sum()} (none 0 at 8 px, seed 0; " in note
+        assert f"{late.sum()} (n, none 0 at 8 px, seed 0; " in note
 
 
 @pytest.mark.parametrize("suffix", ["pdf", "png", "svg"])

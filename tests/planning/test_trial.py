@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from PIL import Image
 
 from advdim.__main__ import main
 from advdim.config import load
@@ -178,25 +179,45 @@ def test_a_network_is_tried_as_it_is_trained(own, name, epochs, said):
         }
 
     found = own(change)
-    assert (said in found[0]) if said else not found
+    assert bool(found) == bool(said), found
+    assert not said or said in found[0], found
 
 
-def test_a_grey_network_takes_photographs_that_may_be_grey(own, tmp_path):
+@pytest.mark.parametrize(
+    ("mode", "sizes", "more", "said"),
+    [
+        ("L", [8], {}, None),
+        ("L", [4, 16], {"normalisation": {"mean": [0.5], "std": [0.2]}}, None),
+        ("RGB", [8], {}, "cannot take 3 x 8 x 8 images"),
+        ("L", [8, 12], {}, "has images of 8x8 pixels: size 12 is no multiple"),
+        (
+            "L", [8], {"normalisation": {"mean": [0.5] * 3, "std": [0.2] * 3}},
+            "'datasets.photos.normalisation' has 3 values of each; the images have 1 channels.",
+        ),
+        (None, [8], {}, "Config key 'datasets.photos': "),
+    ],
+)  # fmt: skip
+def test_a_photograph_is_looked_at_before_anything_runs(own, tmp_path, mode, sizes, more, said):
     for place in ("train/a", "train/b", "test/a", "test/b"):
         (tmp_path / place).mkdir(parents=True)
-        (tmp_path / place / "1.png").touch()
+        for k in range(4):
+            file = tmp_path / place / f"{k}.png"
+            if mode:
+                Image.new(mode, (8, 8)).save(file)
+            else:
+                file.touch()
 
     def change(raw):
         del raw["initialisation"]
         raw["networks"]["mine"] = {"kind": "module", "module": "more_of_mine:Grey"}
-        raw["datasets"]["photos"] = {
-            "source": "folder", "root": str(tmp_path), "native_size": 8
-        }  # fmt: skip
+        raw["datasets"]["photos"] = {"source": "folder", "root": str(tmp_path), **more}
         raw["experiments"] = {
-            "e": {"dataset": "photos", "network": "mine", "sizes": [8], "epsilons": [0]}
+            "e": {"dataset": "photos", "network": "mine", "sizes": sizes, "epsilons": [0]}
         }
 
-    assert own(change) == []
+    found = own(change)
+    assert bool(found) == bool(said), found
+    assert not said or said in found[0], found
 
 
 def test_normalisations_have_a_value_per_channel(own):
@@ -212,3 +233,62 @@ def test_normalisations_have_a_value_per_channel(own):
 
     (problem,) = own(change)
     assert "the normalisation of the network has 3 values, not 1." in problem
+
+
+CALLED = """
+import torch
+from torch.nn.functional import cross_entropy
+
+def detached(network, inputs, targets, epsilon):
+    return cross_entropy(network(inputs), targets).detach()
+
+def per_image(network, inputs, targets, epsilon):
+    return cross_entropy(network(inputs), targets, reduction="none")
+
+def raises(network, inputs, targets, epsilon):
+    raise KeyError("weights")
+
+def plain(network, inputs, targets, epsilon, random):
+    noise = torch.randn(inputs.shape, generator=random, device=random.device)
+    return cross_entropy(network(inputs + epsilon * noise), targets)
+
+def outside(batch, threshold):
+    return batch.inputs + 10
+
+def smaller(batch, threshold):
+    return batch.inputs[:, :, 1:]
+
+def inside(batch, threshold):
+    return batch.inputs
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("detached", "returns a number that depends on no weight, as if detached."),
+        ("per_image", "returns (2,) for two images, not one number of shape ()."),
+        ("raises", "fails on two images: KeyError: 'weights'."),
+        ("plain", None),
+        ("outside", "fails on two images: AttackViolation: mine: the perturbed sample 0 leaves"),
+        ("smaller", "fails on two images: "),
+        ("inside", None),
+    ],
+)
+def test_own_code_is_called_once_before_anything_is_trained(own, tmp_path, code, said):
+    (tmp_path / "called_of_mine.py").write_text(CALLED)
+    is_attack = code in {"outside", "smaller", "inside"}
+
+    def change(raw):
+        place = raw["attacks"]["options"] if is_attack else raw["methods"]
+        place["mine"] = {"module": f"called_of_mine:{code}"}
+        wanted = {"attacks": ["mine"], "epsilons": [0]} if is_attack else {
+            "methods": ["mine"], "epsilons": [0.1]
+        }  # fmt: skip
+        raw["experiments"] = {
+            "e": {"dataset": "digits", "network": "strided4", "sizes": [8], **wanted}
+        }
+
+    found = own(change)
+    assert bool(found) == bool(said), found
+    assert not said or said in found[0], found

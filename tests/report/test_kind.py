@@ -55,6 +55,8 @@ def test_networks_that_were_measured_as_they_came_are_not_trained(raw_config):
         (existing, ["not trained"]),
         (pd.concat([existing, usual]), ["without a method", "not trained"]),
         (cells(row, epochs=None), ["without a method"]),
+        # a network that is lost in its first epoch has none either
+        (cells(("none", 0.0, "diverged", ["dimension"]), epochs=0), ["without a method"]),
     ):
         parts = {part.name: part for part in kind_of(load(raw_config), table).parts}
         assert parts["dimension"].trained == said

@@ -264,7 +264,11 @@ def test_the_page_counts_what_was_trained_and_what_was_only_measured(raw_config,
     raw_config["results"] = str(tmp_path)
 
     def said(*epochs):
-        rows = [{**cell_row(seed), "epochs": count} for seed, count in enumerate(epochs)]
+        ended = [count if isinstance(count, tuple) else (count, "done") for count in epochs]
+        rows = [
+            {**cell_row(seed), "epochs": count, "status": status}
+            for seed, (count, status) in enumerate(ended)
+        ]
         write_table(tmp_path / "cells.parquet", "cells", rows)
         page = page_of(raw_config, {"cells": read_table(tmp_path / "cells.parquet")})
         return text_of(next(page.root.iter("header")).find("p"))
@@ -273,6 +277,10 @@ def test_the_page_counts_what_was_trained_and_what_was_only_measured(raw_config,
     assert said(3, 3, 0, 3, None).startswith(start)
     assert said(0, 0).startswith("2 networks measured without training, 1 figure")
     assert said(3).startswith("1 trained network, 1 figure")
+    lost = said((0, "diverged"), (3, "done"), (None, "failed"), (0, "diverged"), (0, "done"))
+    assert lost.startswith(
+        "1 trained network, 1 network measured without training, 2 that diverged and 1 that failed,"
+    )
 
 
 def test_a_run_without_the_key_figure_says_that_it_does_not_answer(raw_config, tmp_path):

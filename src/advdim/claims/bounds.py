@@ -52,7 +52,7 @@ def _violated(rows: pd.DataFrame) -> float:
 CLAIMS = (
     Claim(
         "published_bound_holds",
-        "No adversarial perturbation of the LeNet is smaller than the published lower bound.",
+        "No adversarial perturbation of a network is smaller than its published lower bound.",
         "NIPS 2017, Theorems 4.1 to 4.4",
         "bound_histograms",
         TABLES,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import shutil
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from advdim.config.explain import nearest
 from advdim.files import file_hash, write_json
 from advdim.results import FILES, Result, computation
 from advdim.sweep import IDENTITY, Cell
+
+NO_METHOD = "none"
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,17 +29,20 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from advdim.planning.costs import gpu_megabytes
+    from advdim.planning.trial import refuse_problems
     from advdim.runs.provenance import hardware
     from advdim.stages.devices import device
     from advdim.stages.pixels import prepare_pixels
     from advdim.stages.train import train_cell
 
-    config, cell = read_config(options.config), Cell.from_mapping(vars(options))
-    _refuse_unknown(config, cell)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    config = read_config(options.config)
+    cell = _asked_for(config, options)
     folder: Path = options.output
-    pixels = folder / "pixels.safetensors"
     files = {name: folder / Path(path).name for name, path in FILES["train"].items()}
+    _refuse_output(folder, files["record"], cell)
+    refuse_problems(config)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    pixels = folder / "pixels.safetensors"
     with device(config.device, gpu_megabytes(config, cell, 1)) as name:
         prepare_pixels(config, cell.dataset, cell.size, pixels)
         inputs = {"pixels": file_hash(pixels)}
@@ -43,21 +50,48 @@ def _run(options: argparse.Namespace) -> None:
         own = states / computation(config, Result.of("train", asdict(cell)), inputs, name)
         threads = config.threads
         made = train_cell(config, cell, pixels, files, own, device=name, threads=threads)
-        write_json(files["record"], {**made, "device": hardware(name)})
+        write_json(files["record"], {**asdict(cell), **made, "device": hardware(name)})
     shutil.rmtree(states, ignore_errors=True)
     print(f"The cell is in {folder}.")
 
 
-def _refuse_unknown(config: Config, cell: Cell) -> None:
-    for block, known in (("dataset", config.datasets), ("network", config.networks)):
-        if getattr(cell, block) not in known:
-            raise ConfigError(
-                f"Option --{block} names {getattr(cell, block)!r}, not in the config."
-            )
-    if cell.method not in (methods := config.methods.names()):
-        raise ConfigError(f"Option --method is {cell.method!r}; {nearest(cell.method, methods)}")
+def _asked_for(config: Config, options: argparse.Namespace) -> Cell:
+    """Return the cell that the options name; raises ConfigError where there can be none."""
+    try:
+        cell = Cell.from_mapping(vars(options))
+    except ValueError as error:
+        raise ConfigError(f"Option --epsilon is {options.epsilon!r}: {error}.") from None
+    known: dict[str, Collection[str]] = {
+        "dataset": config.datasets,
+        "network": config.networks,
+        "method": config.methods.names(),
+    }
+    for option, names in known.items():
+        if (name := getattr(cell, option)) not in names:
+            raise ConfigError(f"Option --{option} is {name!r}; {nearest(name, names)}")
+    if (cell.method == NO_METHOD) != (cell.epsilon == "0"):
+        raise ConfigError(
+            f"Options --method {cell.method} and --epsilon {cell.epsilon} do not go together: "
+            f"strength 0 is the method {NO_METHOD!r}, and only that."
+        )
+    if cell.seed < 0:
+        raise ConfigError(f"Option --seed is {cell.seed}: must be at least 0.")
     if misfit := config.networks[cell.network].misfit(cell.size):
         raise ConfigError(f"Option --size is {cell.size}: {misfit}.")
+    return cell
+
+
+def _refuse_output(folder: Path, record: Path, cell: Cell) -> None:
+    """Raise ConfigError where the folder is a file, or holds another network."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"Option --output is {str(folder)!r}, which is a file: name a folder.")
+    there = asdict(cell) | (json.loads(record.read_text()) if record.exists() else {})
+    other = [f"{key} {there[key]}" for key, value in asdict(cell).items() if there[key] != value]
+    if other:
+        raise ConfigError(
+            f"Option --output is {str(folder)!r}, which holds another network "
+            f"({', '.join(other)}): name another folder."
+        )
 
 
 COMMAND = Command(

@@ -98,9 +98,9 @@ def _said_below(standings: Sequence[Standing], remaining: Remaining) -> Iterator
     if remaining.of:
         yield from _how_long(remaining)
     elif any(standing.state == "failed" for standing in standings):
-        yield "Everything else is made."
+        yield "Every other result is made."
     else:
-        yield "Everything is made."
+        yield "Every result is made; tables, figures and report are Snakemake's to renew."
     if outdated := sum(standing.outdated for standing in standings):
         yield f"Waiting, since made with other settings, code or inputs: {outdated:,}."
     if older := sum(standing.older for standing in standings):

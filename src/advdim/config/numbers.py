@@ -77,7 +77,7 @@ def _counted(value: object) -> object:
     if not isinstance(value, int):
         return value
     if not 0 < value <= MOST_SEEDS:
-        raise ValueError(f"must be a list, or between 1 and {MOST_SEEDS}")
+        raise ValueError(f"must be a list of seeds, or how many, from 1 to {MOST_SEEDS}")
     return list(range(value))
 
 

@@ -224,7 +224,7 @@ def _from_where(places: Iterable[object]) -> str:
     """Return, for a sentence on files, where relative paths start; nothing where none is."""
     flat = [part for place in places for part in (place if isinstance(place, list) else [place])]
     given = [Path(part).expanduser() for part in flat if isinstance(part, str | Path)]
-    if not all(path.is_absolute() for path in given):
+    if not all(path.is_absolute() or path.exists() for path in given):
         return f" (relative paths start from {str(Path.cwd())!r})"
     return ""
 

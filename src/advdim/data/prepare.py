@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from advdim.config.data import LEAST_TRAINED, AnyDataset
+from advdim.config.data import LEAST_TRAINED, AnyDataset, FolderDataset
 from advdim.data.decoding import Decoder, Example
 from advdim.data.errors import DataError
 from advdim.data.images import Images
 from advdim.data.pixels import Pixels
 from advdim.data.resize import replication_factor
 from advdim.data.sources import open_source
+from advdim.data.sources.folder import open_folder
 from advdim.streams import stream_seed
 from advdim.units import Normalisation
 
@@ -42,7 +43,7 @@ def _prepare(
     rows = _rows(dataset, name, sources)
     skip = getattr(dataset, "corrupt", "refuse") == "skip"
     example = _example(sources["train"], rows["train"], skip)
-    factor = _factor(name, example.shape, size)
+    factor = copies_per_axis(name, example.shape, size)
     images, labels, kept = {}, {}, {}
     decoder = Decoder(size // factor, skip, threads, scratch, example)
     for split, indices in rows.items():
@@ -97,8 +98,25 @@ def _example(images: Images, indices: np.ndarray, skip: bool) -> Example:
     raise DataError("no training image can be decoded.")
 
 
-def _factor(name: str, shape: tuple[int, ...], size: int) -> int:
-    """Return how often pixels are copied per axis, 1 where images become smaller."""
+def decoded_shape(dataset: AnyDataset, name: str) -> tuple[int, ...]:
+    """Return the shape (C, H, W) of a dataset's images before they are resized, seen on one.
+
+    Photographs are not compared with each other, which would read all. Raises DataError where it
+    cannot be decoded.
+    """
+    if isinstance(dataset, FolderDataset):
+        sources = open_folder(dataset, compared=False)
+    else:
+        sources = open_source(dataset)
+    skip = getattr(dataset, "corrupt", "refuse") == "skip"
+    return _example(sources["train"], _rows(dataset, name, sources)["train"], skip).shape
+
+
+def copies_per_axis(name: str, shape: tuple[int, ...], size: int) -> int:
+    """Return how often pixels are copied per axis, 1 where images become smaller.
+
+    Raises DataError where copying does not reach the size.
+    """
     _, height, width = shape
     factor = (replication_factor(height, size) if height == width else None) or 1
     if factor == 1 and size > min(height, width):

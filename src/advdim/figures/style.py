@@ -214,16 +214,17 @@ def say_empty(axis: Axes, reason: str) -> None:
 
 def note_missing(figure: Figure, cells: pd.DataFrame) -> None:
     """Name the cells that diverged or failed at the foot of a figure: a failure is a result."""
-    for line, status in enumerate(("diverged", "failed"), start=1):
-        missing = cells[cells["status"] == status]
-        if len(missing):
-            names = [
-                f"{row.method} {row.epsilon:g} at {row.size} px, seed {row.seed}"
-                for row in missing.itertuples()
-            ]
+    lines = []
+    for status in ("diverged", "failed"):
+        names = [
+            f"{row.network}, {row.method} {row.epsilon:g} at {row.size} px, seed {row.seed}"
+            for row in cells[cells["status"] == status].itertuples()
+        ]
+        if names:
             shown = "; ".join(names[:4]) + (" ..." if len(names) > 4 else "")
-            text = f"{status.capitalize()}, not shown: {len(names)} ({shown})"
-            figure.text(0.01, -0.02 * line, text, color="firebrick", va="top")
+            lines.append(f"{status.capitalize()}, not shown: {len(names)} ({shown})")
+    if lines:
+        figure.text(0.01, -0.02, "\n".join(lines), color="firebrick", va="top")
 
 
 def save(figure: Figure, paths: Iterable[str | Path], settings: FigureSettings) -> None:

@@ -1,4 +1,4 @@
-"""Methods and attacks of the user's are imported and looked at before anything is trained."""
+"""Methods and attacks of the user's are called once before anything is trained."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from collections.abc import Collection, Iterator
 
 from advdim.config import Config
 from advdim.config.user_code import UserAttack, UserCode
+from advdim.planning.first_call import attack_call_fault, method_call_fault
+from advdim.planning.usual import Seen
 from advdim.user_code import UserCodeError, argument_fault, call_fault, imported
 
 # Arguments of a class of attacks that are not the user's to choose.
 GIVEN = ("name", "norm", "reference")
 
 
-def own_code_problems(config: Config) -> Iterator[str]:
+def own_code_problems(config: Config, seen: Seen) -> Iterator[str]:
     """Yield a sentence for own methods and attacks that cannot be called as they will be."""
     for name, code in (config.methods.model_extra or {}).items():
-        if fault := _method_fault(code):
+        if fault := _method_fault(code) or method_call_fault(config, seen, name, code):
             yield f"Config key 'methods.{name}': {fault}."
     for name, code in (config.attacks.options.model_extra or {}).items():
-        if fault := _attack_fault(name, code):
+        if fault := _attack_fault(name, code) or attack_call_fault(config, seen, name, code):
             yield f"Config key 'attacks.options.{name}': {fault}."
 
 

@@ -29,7 +29,7 @@ from advdim.planning.costs import (
 )
 from advdim.planning.durations import in_words
 from advdim.planning.starts import jobs_at_once, jobs_of, processors, starting_seconds
-from advdim.planning.trial import usual_shape
+from advdim.planning.usual import usual_shape
 from advdim.results import (
     Record,
     Result,

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from advdim.config import Config, ConfigError
 from advdim.config.data.base import NormalisationSettings
-from advdim.config.existing import ModuleNetwork, TimmNetwork, TorchvisionNetwork
-from advdim.planning.costs import USUAL_CLASSES
+from advdim.config.existing import ExistingNetwork, ModuleNetwork
 from advdim.planning.own_code import own_code_problems
+from advdim.planning.usual import Seen, built, image_problems, seen_images, usual_shape
 from advdim.sweep import bounded_cells, experiments_by_cell
-from advdim.units import Normalisation
 from advdim.user_code import argument_fault
 
 if TYPE_CHECKING:
@@ -30,15 +29,19 @@ def refuse_problems(config: Config) -> None:
 
 
 def trial_problems(config: Config) -> list[str]:
-    """Return a sentence for own code, and every (network, dataset, size), that cannot be used.
+    """Return a sentence for images, own code and every (network, dataset, size) that fail.
 
     Only networks that the configuration cannot vouch for are built. Where a dataset's classes are
     not known before it is read, weights are left to the job that reads it.
     """
-    return list(dict.fromkeys([*own_code_problems(config), *_problems(config)]))
+    seen, problems = seen_images(config)
+    problems += image_problems(config, seen)
+    problems += own_code_problems(config, seen)
+    problems += _problems(config, seen)
+    return list(dict.fromkeys(problems))
 
 
-def _problems(config: Config) -> Iterator[str]:
+def _problems(config: Config, seen: Seen) -> Iterator[str]:
     bounded = {(cell.dataset, cell.network, cell.size) for cell in bounded_cells(config)}
     trained = {
         (cell.dataset, cell.network, cell.size): None for cell in experiments_by_cell(config)
@@ -52,55 +55,29 @@ def _problems(config: Config) -> Iterator[str]:
     for asked in trained | fresh:
         dataset, network, size = asked
         settings = config.networks[network]
-        if not isinstance(settings, (ModuleNetwork, TorchvisionNetwork, TimmNetwork)):
+        if not isinstance(settings, ExistingNetwork):
             continue
         steps = asked in trained and config.training_of(dataset, network).epochs > 0
-        # Only the data tell whether encoded images are grey.
-        known = not config.datasets[dataset].decoded
-        faults = []
-        for channels in (None,) if known else (3, 1):
-            shape = usual_shape(config, dataset, size, channels)
-            fault = _fault(config, dataset, settings, shape, asked in bounded, steps)
-            if fault is None:
-                break
-            faults.append(fault)
-        else:
-            yield f"Config key 'networks.{network}' on {dataset!r} at size {size}: {faults[0]}"
-
-
-def usual_shape(config: Config, dataset: str, size: int, channels: int | None = None) -> Shape:
-    """Return the shape of a dataset's images at a size, as far as it is known unread.
-
-    ``channels`` are supposed to be so many.
-    """
-    from advdim.networks.shape import Shape
-
-    data = config.datasets[dataset]
-    return Shape(channels or data.usual_channels, size, data.usual_classes() or USUAL_CLASSES)
+        shape = usual_shape(config, dataset, size, seen)
+        if fault := _fault(config, dataset, network, shape, asked in bounded, steps):
+            yield f"Config key 'networks.{network}' on {dataset!r} at size {size}: {fault}"
 
 
 def _fault(
-    config: Config,
-    dataset: str,
-    settings: ModuleNetwork | TorchvisionNetwork | TimmNetwork,
-    shape: Shape,
-    bounds: bool,
-    trained: bool,
+    config: Config, dataset: str, name: str, shape: Shape, bounds: bool, trained: bool
 ) -> str | None:
     from advdim.bounds.from_torch import UnsupportedLayer, read_layers
-    from advdim.networks.build import build
     from advdim.networks.existing import label
     from advdim.networks.shape import NetworkError
     from advdim.networks.trial import try_network
-    from advdim.streams import stream
 
+    settings = config.networks[name]
+    assert isinstance(settings, ExistingNetwork)
     if isinstance(settings, ModuleNetwork) and (
         unknown := argument_fault(settings.module, settings.arguments, GIVEN)
     ):
         return f"{unknown}."
     data = config.datasets[dataset]
-    if data.usual_classes() is None:
-        settings = settings.model_copy(update={"weights": None})
     given = data.normalisation
     taken = settings.channels or shape.channels
     for part, owner, wanted in (
@@ -109,11 +86,8 @@ def _fault(
     ):
         if isinstance(part, NormalisationSettings) and len(part.mean) not in (1, wanted):
             return f"the normalisation of {owner} has {len(part.mean)} values, not {wanted}."
-    # Computed ones are not known yet; any does for a trial.
-    unit = (0.5,) * shape.channels
-    normalisation = Normalisation(given.mean, given.std) if given else Normalisation(unit, unit)
     try:
-        network = build(settings, shape, stream("trial"), normalisation)
+        network = built(config, dataset, name, shape)
         try_network(network, label(settings), shape)
         if bounds:
             read_layers(network, (shape.channels, shape.size, shape.size))
@@ -135,7 +109,10 @@ def _try_step(network: nn.Module, name: str, shape: Shape) -> None:
 
     random = torch.Generator().manual_seed(0)
     inputs = torch.randn(2, shape.channels, shape.size, shape.size, generator=random)
-    logits = network.train()(inputs)
+    try:
+        logits = network.train()(inputs)
+    except Exception as error:
+        raise NetworkError(f"Network {name} fails in training: {first_line(error)}") from error
     if not hasattr(logits, "shape") or tuple(logits.shape) != (2, shape.classes):
         found = tuple(logits.shape) if hasattr(logits, "shape") else type(logits).__name__
         raise NetworkError(

@@ -33,7 +33,7 @@ OF_A_NETWORK = {"attack", "bounds"}
 BYTES_READ = 2**16
 STARTED = re.compile(r"INFO training \S+ on ")
 RESUMED = re.compile(r"INFO resumed at batch \d+ of epoch (\d+)")
-FINISHED = re.compile(r"INFO \w+ after \d+ epochs, ")
+FINISHED = re.compile(r"INFO \w+ after [\d,]+ epochs?, ")
 EPOCH = re.compile(r"INFO epoch (\d+)/\d+: .* ([\d.]+) s$", re.MULTILINE)
 
 

@@ -118,5 +118,6 @@ def _trainings(cells: pd.DataFrame) -> list[str]:
 def _untaught(cells: pd.DataFrame) -> list[str]:
     """Return how networks without a method came to be: by usual training, or without any."""
     as_they_come = untrained(cells)
-    said = [] if as_they_come.all() else ["without a method"]
+    trained = cells["status"].eq("done") & ~as_they_come
+    said = ["without a method"] if trained.any() or not as_they_come.any() else []
     return [*said, *(["not trained"] if as_they_come.any() else [])]

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -52,24 +53,26 @@ def provenance_of(cells: pd.DataFrame) -> dict[str, str]:
 
 
 def untrained(cells: pd.DataFrame) -> pd.Series:
-    """Tell of each row whether its network was measured as it came; null epochs are of others."""
-    return cells["epochs"].eq(0).fillna(False).astype(bool)
+    """Tell of each row whether its network was measured as it came, and not lost in training."""
+    return (cells["status"].eq("done") & cells["epochs"].eq(0)).fillna(False).astype(bool)
 
 
 def _count(cells: pd.DataFrame) -> str:
     measured = int(untrained(cells).sum())
-    trained = len(cells) - measured
+    trained = int(cells["status"].eq("done").sum()) - measured
     parts = [counted(trained, "trained network")] if trained or not measured else []
     parts += [counted(measured, "network") + " measured without training"] if measured else []
-    return " and ".join(parts)
+    lost = [(int(cells["status"].eq(status).sum()), status) for status in ("diverged", "failed")]
+    parts += [f"{count} that {status}" for count, status in lost if count]
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
 
 
-def _value(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
+def _value(value: Any) -> str:
     if not isinstance(value, str) and hasattr(value, "__iter__"):
         return ", ".join(map(str, value))
-    return str(value)
+    if pd.isna(value):
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _counted(values: pd.Series) -> str:

@@ -20,6 +20,7 @@ from advdim.results import (
     Result,
     code_hash,
     config_hash,
+    failed_itself,
     inputs_of,
     is_current,
     read_record,
@@ -87,6 +88,9 @@ def make(
         }
         write_json(result.record(config), made)
         _clear(result.unfinished(config))
+        if failed_itself(made):
+            seen = f"see {result.log(config)}"
+            print(f"Failed, and recorded: {result.name}: {made['error']}; {seen}", file=sys.stderr)
 
 
 def _is_made(

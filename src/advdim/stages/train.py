@@ -31,6 +31,7 @@ from advdim.tables import write_table
 from advdim.training.loop import Interrupted, Trainer
 from advdim.training.regularisers import objective
 from advdim.units import to_normalised
+from advdim.words import counted
 
 log = logging.getLogger(__name__)
 CHECKED_IMAGES = 128
@@ -93,7 +94,8 @@ def train_cell(
     save_network(files["network"], network, described, shape, pixels.normalisation)
     _write_epochs(cell, outcome.rows, files["epochs"])
     _write_samples(cell, outcome.samples, files["samples"])
-    log.info("%s after %d epochs, %.1f s", outcome.status, trainer.state.epoch, outcome.seconds)
+    epochs = counted(trainer.state.epoch, "epoch")
+    log.info("%s after %s, %.1f s", outcome.status, epochs, outcome.seconds)
     return {
         "status": outcome.status,
         "flags": _flags(network, pixels, outcome.samples, device),

@@ -15,9 +15,12 @@ from advdim.data.images import Images
 from advdim.data.sources.overlaps import Listing, without_overlaps
 
 
-def open_folder(dataset: FolderDataset) -> dict[str, Images]:
-    """Return the photographs of both splits; raises DataError."""
-    listing, names, overlaps = list_photographs(dataset)
+def open_folder(dataset: FolderDataset, compared: bool = True) -> dict[str, Images]:
+    """Return the photographs of both splits; raises DataError.
+
+    Unless ``compared``, none is read, and what occurs twice is left in.
+    """
+    listing, names, overlaps = list_photographs(dataset, compared)
     depth = Depth(dataset.bits)
     splits = {
         split: ImageFiles(
@@ -35,7 +38,9 @@ def open_folder(dataset: FolderDataset) -> dict[str, Images]:
     return dict(splits)
 
 
-def list_photographs(dataset: FolderDataset) -> tuple[Listing, list[str], str]:
+def list_photographs(
+    dataset: FolderDataset, compared: bool = True
+) -> tuple[Listing, list[str], str]:
     """Return (path, class number) of every photograph per split, the classes' names, and overlaps.
 
     What was done with overlaps is a sentence, empty where there are none.
@@ -55,7 +60,7 @@ def list_photographs(dataset: FolderDataset) -> tuple[Listing, list[str], str]:
     listing = {"train": _numbered(train, names), "test": _numbered(test, names)}
     if dataset.lists and dataset.corrupt == "refuse":
         _refuse_missing(dataset, listing)
-    listing, overlaps = without_overlaps(dataset, listing)
+    listing, overlaps = without_overlaps(dataset, listing) if compared else (listing, "")
     _refuse_lost_classes(listing, names)
     return listing, names, overlaps
 

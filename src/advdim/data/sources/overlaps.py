@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable
 from advdim.config.data import FolderDataset
 from advdim.data.errors import DataError
 from advdim.files import file_hash
+from advdim.words import counted
 
 log = logging.getLogger(__name__)
 Samples = list[tuple[str, int]]
@@ -36,12 +37,12 @@ def without_overlaps(dataset: FolderDataset, listing: Listing) -> tuple[Listing,
     examples = [_both(path, tested[content[path]]) for path in shared[:2]]
     examples += map(repr, list(twice.values())[:2])
     found = (
-        f"{len(shared)} photographs are in train and in test, {len(twice)} in several classes "
-        f"of one split, as {', '.join(examples)}"
+        f"{counted(len(shared), 'photograph')} in train and in test, {len(twice)} in several "
+        f"classes of one split, as {', '.join(examples)}"
     )
     if dataset.overlaps == "refuse":
         raise DataError(
-            f"Of {str(dataset.root)!r}, {found}; 'overlaps' may be 'drop', which leaves them in "
+            f"{str(dataset.root)!r} has {found}; 'overlaps' may be 'drop', which leaves them in "
             "test and in the first of their classes, or 'keep'."
         )
     done = f"{found}: {dataset.overlaps}"
