@@ -269,7 +269,7 @@ def _accuracy_against_vulnerability(axis: Axes, rows: pd.DataFrame, smoothing: f
         points = of_size[["vulnerability", "accuracy"]].dropna().sort_values("vulnerability") * 100
         x, y = points["vulnerability"].to_numpy(), points["accuracy"].to_numpy()
         colour = colours[size]
-        axis.plot(x, y, ".", ms=2.5, color=colour, alpha=0.4)
+        axis.plot(x, y, ".", ms=4, color=colour, alpha=0.6)
         axis.plot(*smoothed(x, y, smoothing), "-", color=colour, lw=1.4, label=f"{size}")
     if len(rows):
         values = rows["accuracy"].dropna() * 100
