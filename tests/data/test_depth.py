@@ -133,6 +133,8 @@ def test_sixteen_bit_colour_is_seen_as_well():
     upright(Image.open(colour_png(4095)), "RGB", dark)
     with pytest.raises(DataError, match="12 bits"):
         dark.verify()
+    with pytest.raises(DataError, match="scales by 65535; for more, convert them to 8 bits"):
+        dark.verify()
     with pytest.raises(ValueError, match="16-bit colour, of which the upper 8 bits are read"):
         upright(Image.open(colour_png(4095)), "RGB", Depth(12))
 

@@ -52,7 +52,7 @@ def test_three_images_are_enough(raw_config, tmp_path):
 
 def test_data_of_one_image_to_train_on_are_refused(tmp_path):
     with pytest.raises(
-        DataError, match=r"^Dataset 'mine' has 1 image to train on; at least 2 are needed\.$"
+        DataError, match=r"^Dataset 'mine': there is 1 image to train on; at least 2 are needed\.$"
     ):
         prepare(folder(tmp_path, 1), "mine", EDGE)
 
@@ -68,7 +68,7 @@ def test_what_is_left_of_corrupt_images_counts(tmp_path):
     ]
     for file in files[1:]:
         file.write_bytes(b"text")
-    with pytest.raises(DataError, match=r"has 1 image to train on; at least 2 are needed\.$"):
+    with pytest.raises(DataError, match=r"there is 1 image to train on; at least 2 are needed\.$"):
         prepare(dataset, "mine", EDGE)
 
 

@@ -84,5 +84,5 @@ def test_images_of_one_oblong_size_are_fine(tree):
     pixels, account = prepare(tree(oblong), "mine", 6)
     assert pixels.size == 6
     assert account["resizing"] == "antialiased bilinear, centre crop"
-    with pytest.raises(DataError, match="images of 18x12 pixels: size 24 is no multiple"):
+    with pytest.raises(DataError, match="images have 18x12 pixels: size 24 is no multiple"):
         prepare(tree(oblong), "mine", 24)

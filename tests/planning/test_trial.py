@@ -189,7 +189,7 @@ def test_a_network_is_tried_as_it_is_trained(own, name, epochs, said):
         ("L", [8], {}, None),
         ("L", [4, 16], {"normalisation": {"mean": [0.5], "std": [0.2]}}, None),
         ("RGB", [8], {}, "cannot take 3 x 8 x 8 images"),
-        ("L", [8, 12], {}, "has images of 8x8 pixels: size 12 is no multiple"),
+        ("L", [8, 12], {}, "images have 8x8 pixels: size 12 is no multiple"),
         (
             "L", [8], {"normalisation": {"mean": [0.5] * 3, "std": [0.2] * 3}},
             "'datasets.photos.normalisation' has 3 values of each; the images have 1 channels.",

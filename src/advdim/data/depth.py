@@ -28,6 +28,7 @@ class Depth:
     def __init__(self, bits: int | None = None) -> None:
         self.bits = bits
         self.largest = 0
+        self._colour = False
         self._lock = Lock()
 
     def in_eight_bits(self, image: Image.Image, raw_mode: str) -> Image.Image:
@@ -44,9 +45,12 @@ class Depth:
         """Raise DataError where 16-bit images use so few bits that scaling leaves few levels."""
         used = self.largest.bit_length()
         if self.bits is None and 0 < used <= SUSPICIOUS_BITS:
+            scaled = f"'bits: {used}' scales by {2**used - 1}, 'bits: 16' by {FULL}"
+            if self._colour:
+                scaled = f"'bits: 16' scales by {FULL}; for more, convert them to 8 bits"
             raise DataError(
                 f"16-bit images reach {self.largest} of {FULL}, {used} bits, which leaves few grey "
-                f"levels; 'bits: {used}' scales by {2**used - 1}, 'bits: 16' by {FULL}."
+                f"levels; {scaled}."
             )
 
     def _scaled_floats(self, values: np.ndarray) -> np.ndarray:
@@ -73,6 +77,7 @@ class Depth:
         bands = zip(image.getbands(), image.getextrema(), strict=True)
         # An opaque alpha is 65535, however few bits the colours use.
         highest = max(found[1] for band, found in bands if band not in "Aa")  # type: ignore[index]
+        self._colour = True
         self._see(int(highest) * 256 + 255)
 
     def _see(self, value: int) -> None:

@@ -17,6 +17,7 @@ from advdim.data.sources import open_source
 from advdim.data.sources.folder import open_folder
 from advdim.streams import stream_seed
 from advdim.units import Normalisation
+from advdim.words import counted
 
 
 def prepare(
@@ -31,8 +32,6 @@ def prepare(
     try:
         return _prepare(dataset, name, size, threads, scratch)
     except DataError as error:
-        if name in str(error):
-            raise
         raise DataError(f"Dataset {name!r}: {error}") from error
 
 
@@ -43,7 +42,7 @@ def _prepare(
     rows = _rows(dataset, name, sources)
     skip = getattr(dataset, "corrupt", "refuse") == "skip"
     example = _example(sources["train"], rows["train"], skip)
-    factor = copies_per_axis(name, example.shape, size)
+    factor = copies_per_axis(example.shape, size)
     images, labels, kept = {}, {}, {}
     decoder = Decoder(size // factor, skip, threads, scratch, example)
     for split, indices in rows.items():
@@ -53,7 +52,7 @@ def _prepare(
         labels[split] = torch.from_numpy(source.labels[kept[split]])
         if split == "train" and len(stacked) < LEAST_TRAINED:
             raise DataError(
-                f"Dataset {name!r} has {len(stacked)} image to train on; at least {LEAST_TRAINED} "
+                f"there is {counted(len(stacked), 'image')} to train on; at least {LEAST_TRAINED} "
                 "are needed."
             )
     _refuse_lost_classes(sources, rows, kept)
@@ -65,8 +64,8 @@ def _prepare(
     channels = images["train"].shape[1]
     if len(normalisation.mean) != channels:
         raise DataError(
-            f"Config key 'datasets.{name}.normalisation' has {len(normalisation.mean)} values "
-            f"per statistic, but the images have {channels} channels."
+            f"'normalisation' has {len(normalisation.mean)} values per statistic, but the images "
+            f"have {channels} channels."
         )
     pixels = Pixels(images, labels, sources["train"].class_names, normalisation, factor)
     account: dict[str, object] = {"resizing": _describe_resizing(example.shape, size, factor)}
@@ -83,7 +82,7 @@ def _rows(dataset: AnyDataset, name: str, sources: dict[str, Images]) -> dict[st
     test = _subset(name, "test", sources["test"], dataset.test_images)
     held_out = dataset.held_out(len(train))
     if held_out >= len(train):
-        raise DataError(f"Dataset {name!r} has too few training images to hold any out.")
+        raise DataError("there are too few training images to hold any out.")
     return {"train": train[held_out:], "validation": train[:held_out], "test": test}
 
 
@@ -112,7 +111,7 @@ def decoded_shape(dataset: AnyDataset, name: str) -> tuple[int, ...]:
     return _example(sources["train"], _rows(dataset, name, sources)["train"], skip).shape
 
 
-def copies_per_axis(name: str, shape: tuple[int, ...], size: int) -> int:
+def copies_per_axis(shape: tuple[int, ...], size: int) -> int:
     """Return how often pixels are copied per axis, 1 where images become smaller.
 
     Raises DataError where copying does not reach the size.
@@ -121,8 +120,8 @@ def copies_per_axis(name: str, shape: tuple[int, ...], size: int) -> int:
     factor = (replication_factor(height, size) if height == width else None) or 1
     if factor == 1 and size > min(height, width):
         raise DataError(
-            f"Dataset {name!r} has images of {width}x{height} pixels: size {size} is no "
-            "multiple, and only whole multiples can be reached by copying pixels."
+            f"images have {width}x{height} pixels: size {size} is no multiple, and only whole "
+            "multiples can be reached by copying pixels."
         )
     return factor
 

@@ -47,7 +47,7 @@ def image_problems(config: Config, seen: Seen) -> Iterator[str]:
         if name not in seen:
             continue
         try:
-            copies_per_axis(name, seen[name], size)
+            copies_per_axis(seen[name], size)
         except DataError as error:
             yield f"Config key 'datasets.{name}': {error}"
     for name, (channels, *_) in seen.items():
