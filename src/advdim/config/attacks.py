@@ -84,7 +84,11 @@ class Attacks(Settings):
     images: PositiveInt | None = Field(1000, description="test images; null: the whole test set")
     box: bool = Field(False, description="clip to pixels in [0, 1]; the definition does not")
     seed: NonNegativeInt = 0
-    batch_size: PositiveInt = Field(32, description="no influence on results; GPUs want hundreds")
+    batch_size: PositiveInt = Field(
+        32,
+        description="images at once; changes results by rounding alone, to which ddn_l2 is "
+        "sensitive; GPUs want hundreds",
+    )
     options: AttackOptions = AttackOptions()
     examples: Examples = Examples()
 
