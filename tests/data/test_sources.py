@@ -113,9 +113,7 @@ def test_wrong_number_of_channels_in_the_normalisation(parquet):
     dataset = ParquetDataset.model_validate(
         {**parquet[0].model_dump(), "normalisation": {"mean": [0.5], "std": [0.2]}}
     )
-    with pytest.raises(
-        DataError, match=r"'mine': 'normalisation' has 1 values.*3 channels"
-    ):
+    with pytest.raises(DataError, match=r"'mine': 'normalisation' has 1 values.*3 channels"):
         prepare(dataset, "mine", 6)
 
 
