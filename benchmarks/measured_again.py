@@ -27,7 +27,8 @@ from advdim.data.pixels import Pixels
 from advdim.data.prepare import prepare
 from advdim.measures.vulnerability import SampleMeasures, measure
 from advdim.networks.build import load_network
-from advdim.results import Result, all_results, read_record
+from advdim.records import read_record
+from advdim.results import Result, all_results
 from advdim.stages.machine import reproducible
 from advdim.streams import stream
 from advdim.tables import read_table

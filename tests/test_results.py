@@ -2,10 +2,11 @@ import shutil
 
 import pytest
 
-from advdim import results
+from advdim import records
 from advdim.config import load
 from advdim.data.contents import Contents, files_of
 from advdim.files import write_json
+from advdim.records import read_record
 from advdim.results import (
     FILES,
     Result,
@@ -16,7 +17,6 @@ from advdim.results import (
     is_current,
     is_older,
     of_other_settings,
-    read_record,
     revision,
 )
 from advdim.sweep import experiments_by_cell
@@ -176,7 +176,7 @@ def test_a_record_that_is_none_is_no_record(config, tmp_path):
         path.write_text(text)
         assert read_record(path) is None
     assert read_record(tmp_path / "missing") is None
-    assert results.read_outline(tmp_path / "missing") is None
+    assert records.read_outline(tmp_path / "missing") is None
 
 
 @pytest.fixture

@@ -13,15 +13,8 @@ import pyarrow.parquet as pq
 from docs.fill.published import Published
 
 from advdim.claims import READ_TABLES
-from advdim.results import (
-    Record,
-    Result,
-    all_results,
-    inputs_of,
-    of_other_settings,
-    read_record,
-    same_inputs,
-)
+from advdim.records import Record, read_record, same_inputs
+from advdim.results import Result, all_results, inputs_of, of_other_settings
 from advdim.stages.tables.claims import judge_claims
 from advdim.sweep import IDENTITY
 from advdim.tables import MEASURE_COLUMNS, read_parts, read_table

@@ -12,15 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
-from advdim.catalogue.attacks import ATTACKS
-from advdim.catalogue.bounds import BOUNDS
-from advdim.catalogue.methods import METHODS
-from advdim.catalogue.networks import NETWORKS
-from advdim.code_digest import code_digest
 from advdim.config import Config
 from advdim.data.contents import Contents
+from advdim.records import Record, failed_itself, read_record, same_inputs
+from advdim.stage_code import stage_code
 from advdim.sweep import (
     IDENTITY,
     Cell,
@@ -35,7 +31,6 @@ from advdim.sweep import (
     training_settings,
 )
 
-Record = Mapping[str, Any]
 CELL = "cells/" + "/".join(f"{key}={{{key}}}" for key in IDENTITY)
 PIXELS = "pixels/dataset={dataset}/size={size}"
 FRESH = "initialisation/experiment={experiment}/network={network}"
@@ -55,17 +50,6 @@ FILES: dict[str, dict[str, str]] = {
     "bounds": {"bounds": f"{CELL}/bounds.parquet", "record": f"{CELL}/bounds.json"},
     "initialisation": {"initialisation": f"{FRESH}.parquet", "record": f"{FRESH}.json"},
 }
-OUTLINE = (
-    "status",
-    "because",
-    "revision",
-    "config_hash",
-    "code_hash",
-    "inputs",
-    "content",
-    "images_as_seen",
-    "weights_as_seen",
-)
 WILDCARDS: dict[str, tuple[str, ...]] = {
     "pixels": ("dataset", "size"),
     "train": tuple(IDENTITY),
@@ -209,7 +193,7 @@ def code_hash(config: Config, result: Result) -> str:
     """Return the digest of the code that a result is made by, the user's own left out."""
     values = result.wildcards
     kind = config.networks[values["network"]].kind if "network" in values else ""
-    return _code_hash(result.stage, kind, values.get("method", ""), values.get("attack", ""))
+    return stage_code(result.stage, kind, values.get("method", ""), values.get("attack", ""))
 
 
 def computation(
@@ -227,46 +211,6 @@ def computation(
         "device": device.partition(":")[0],
     }
     return digest(json.dumps(parts, sort_keys=True))
-
-
-def attack_modules(attack: str) -> list[str]:
-    """Return the module of a known attack, none for any other name."""
-    return ATTACKS[attack].modules if attack in ATTACKS else []
-
-
-def training_modules() -> list[str]:
-    """Return the modules that any network is trained by: the stage's, methods' and networks'."""
-    entries = [*METHODS.values(), *NETWORKS.values()]
-    return ["advdim.stages.train", *(module for entry in entries for module in entry.modules)]
-
-
-@cache
-def _code_hash(stage: str, kind: str, method: str, attack: str) -> str:
-    modules = [f"advdim.stages.{stage}", *(NETWORKS[kind].modules if kind else [])]
-    if stage == "attack":
-        modules += attack_modules(attack)
-    if stage == "bounds":
-        modules += [module for entry in BOUNDS.values() for module in entry.modules]
-    if stage != "train" or method not in METHODS:
-        return code_digest(*modules)
-    # The factor is recorded with the network; the entry's look and cost are not.
-    code = code_digest(*modules, *METHODS[method].modules)
-    return digest(f"{code} {METHODS[method].first_order_factor}")
-
-
-def read_record(path: str | Path) -> Record | None:
-    """Return a record, or None where it is missing or no record."""
-    try:
-        record = json.loads(Path(path).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) and "inputs" in record else None
-
-
-def read_outline(path: str | Path) -> Record | None:
-    """Return what of a record says whether its result is current."""
-    record = read_record(path)
-    return record and {name: record[name] for name in OUTLINE if name in record}
 
 
 def inputs_of(
@@ -318,22 +262,9 @@ def is_current(
     )
 
 
-def same_inputs(record: Record, inputs: Mapping[str, str | None]) -> bool:
-    """Tell whether a result was made from these inputs; one that is not there is as it was."""
-    made_from = record["inputs"]
-    return set(made_from) == set(inputs) and all(
-        content in (None, made_from[name]) for name, content in inputs.items()
-    )
-
-
 def is_older(config: Config, result: Result, record: Record) -> bool:
     """Tell whether a network was trained by other code than the present."""
     return result.stage == "train" and record["code_hash"] != code_hash(config, result)
-
-
-def failed_itself(record: Record) -> bool:
-    """Tell whether a result failed, and not what it was to be made from."""
-    return bool(record["status"] == "failed" and not record["because"])
 
 
 def revision(

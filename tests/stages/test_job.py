@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from advdim.config import load
-from advdim.results import Result, all_results, read_record, revision
+from advdim.records import read_record
+from advdim.results import Result, all_results, revision
 from advdim.stages.job import make
 from advdim.stages.work import Job
 from advdim.tables import read_table

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from advdim.results import read_record
+from advdim.records import read_record
 from advdim.tables import read_table
 from tests.workflow.conftest import ROOT, Workflow
 

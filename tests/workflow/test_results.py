@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from advdim.results import read_record
+from advdim.records import read_record
 from advdim.tables import read_table
 from tests.workflow.conftest import ROOT, Workflow
 from tests.workflow.test_workflow import (

@@ -14,18 +14,17 @@ from advdim.config.repeated_keys import refuse_repeated_keys
 from advdim.planning.costs import groups_of_cells, resources_of
 from advdim.catalogue.figures import FIGURES
 from advdim.runs.python_path import share_package
+from advdim.records import read_outline
 from advdim.results import (
     FILES,
     LOGS,
     Result,
     all_results,
-    attack_modules,
     code_hash,
     config_hash,
-    read_outline,
     revision,
-    training_modules,
 )
+from advdim.stage_code import attack_modules, training_modules
 from advdim.runs.run import Run
 from advdim.stages.tables import RECIPES
 from advdim.sweep import example_cells, table_settings

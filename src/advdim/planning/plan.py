@@ -30,15 +30,8 @@ from advdim.planning.costs import (
 from advdim.planning.durations import in_words
 from advdim.planning.starts import jobs_at_once, jobs_of, processors, starting_seconds
 from advdim.planning.usual import usual_shape
-from advdim.results import (
-    Record,
-    Result,
-    all_results,
-    inputs_of,
-    is_current,
-    is_older,
-    read_record,
-)
+from advdim.records import Record, read_record
+from advdim.results import Result, all_results, inputs_of, is_current, is_older
 from advdim.runs.memory import keep_freed_memory
 from advdim.runs.provenance import hardware
 from advdim.streams import stream

@@ -12,17 +12,8 @@ from functools import cache, partial
 from pathlib import Path
 
 from advdim.config import Config
-from advdim.results import (
-    Record,
-    Result,
-    all_results,
-    config_hash,
-    failed_itself,
-    inputs_of,
-    is_current,
-    is_older,
-    read_record,
-)
+from advdim.records import Record, failed_itself, read_record
+from advdim.results import Result, all_results, config_hash, inputs_of, is_current, is_older
 from advdim.stages.job import ENDED, LOCK
 
 # ``left out``: what it would be made from has failed. ``stopped``: to be continued.

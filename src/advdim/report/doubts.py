@@ -9,7 +9,8 @@ import pandas as pd
 
 from advdim.config import Config
 from advdim.measures.flags import SENTENCES
-from advdim.results import all_results, failed_itself, read_record
+from advdim.records import failed_itself, read_record
+from advdim.results import all_results
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,8 @@ from pathlib import Path
 
 from advdim.config import Config
 from advdim.files import atomic
-from advdim.results import (
-    Result,
-    all_results,
-    failed_itself,
-    inputs_of,
-    is_current,
-    is_older,
-    read_record,
-)
+from advdim.records import failed_itself, read_record
+from advdim.results import Result, all_results, inputs_of, is_current, is_older
 from advdim.words import counted
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from advdim.data.pixels import Pixels, load_pixels
 from advdim.networks.answers import NO_PREDICTION
 from advdim.networks.build import load_network, to_device
 from advdim.networks.perturbations import norms
-from advdim.results import read_record
+from advdim.records import read_record
 from advdim.stages.attack import configured_attack
 from advdim.stages.machine import reproducible
 from advdim.sweep import Cell

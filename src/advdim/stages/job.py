@@ -15,17 +15,8 @@ from filelock import FileLock, Timeout
 
 from advdim.config import Config
 from advdim.files import DiskFullError, atomic, clear_partial, file_hash, write_json
-from advdim.results import (
-    Record,
-    Result,
-    code_hash,
-    config_hash,
-    failed_itself,
-    inputs_of,
-    is_current,
-    read_record,
-    same_inputs,
-)
+from advdim.records import Record, failed_itself, read_record, same_inputs
+from advdim.results import Result, code_hash, config_hash, inputs_of, is_current
 from advdim.runs.provenance import commit, versions
 from advdim.stages.logs import log_to
 from advdim.stages.stopping import Stop

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from advdim.claims import READ_TABLES
 from advdim.config import Config
-from advdim.results import training_modules
+from advdim.stage_code import training_modules
 
 # By stage: files of its results, and of their records as ``<stage>_records``; by table: its file.
 Inputs = Mapping[str, Sequence[str | Path]]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from advdim.config import Config
-from advdim.results import all_results, is_older, read_record
+from advdim.records import read_record
+from advdim.results import all_results, is_older
 from advdim.stages.tables import Inputs
 from advdim.sweep import experiments_by_cell
 from advdim.tables import read_table, write_table
