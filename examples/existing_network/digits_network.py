@@ -1,7 +1,9 @@
 """A network that was trained elsewhere, on digits in [0, 1]; run as a script it saves its weights.
 
-python digits_network.py
-snakemake --snakefile ../../Snakefile --configfile sweep.yaml --cores 2
+In this folder:
+
+    ../../.venv/bin/python digits_network.py
+    ../../.venv/bin/snakemake --snakefile ../../Snakefile --configfile sweep.yaml --cores all
 """
 
 import torch

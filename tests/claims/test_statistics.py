@@ -64,25 +64,24 @@ def test_the_largest_difference_is_the_range():
     assert max(found.values()) == pytest.approx(0.2)
 
 
-def test_the_effect_of_a_group_at_equal_x():
-    x = pd.Series(np.tile(np.arange(10.0), 2))
-    member = pd.Series(np.repeat([False, True], 10))
-    found = statistics.effect_of_group(x, x**3 - 2 * x + 0.5 * member, member)
-    assert found == pytest.approx(0.5)
-    assert math.isnan(statistics.effect_of_group(x, x, member & False))
+@pytest.mark.parametrize("with_baseline", [True, False])
+def test_groups_are_compared_at_equal_x_beyond_a_cubic(with_baseline):
+    x = pd.Series([*np.tile(np.arange(10.0), 2), 12.0, 12.0])
+    groups = pd.Series([*np.repeat(["a", "b"], 10), "none", "none"])
+    y = x**3 - 2 * x + 0.5 * (groups == "b")
+    chosen = slice(None) if with_baseline else slice(20)
+    found = statistics.effects_of_groups(x[chosen], y[chosen], groups[chosen], "none")
+    assert set(found) == {"a against b", "b against a"}
+    assert found["b against a"] == pytest.approx(0.5)
+    assert found["a against b"] == pytest.approx(-0.5)
 
 
-def test_share_of_a_group_beyond_a_cubic():
-    x = np.tile(np.arange(20.0), 2)
-    group = np.repeat(["a", "b"], 20)
-    same = pd.DataFrame({"x": x, "y": x**2, "group": group})
-    assert statistics.share_of_group(same, "x", "y", "group") == pytest.approx(0, abs=1e-12)
-    shifted = same.assign(y=np.where(group == "a", 1.0, -1.0))
-    assert statistics.share_of_group(shifted, "x", "y", "group") == pytest.approx(1)
-    half = same.assign(y=x + np.where(group == "a", 1.0, -1.0))
-    expected = 1 / (half["y"].var(ddof=0))
-    assert statistics.share_of_group(half, "x", "y", "group") == pytest.approx(expected)
-    assert math.isnan(statistics.share_of_group(same[:20], "x", "y", "group"))
+def test_the_effect_of_groups_needs_rows_that_determine_it():
+    x, groups = pd.Series(np.arange(8.0)), pd.Series(list("aaaabbbb"))
+    assert statistics.effects_of_groups(x, x, pd.Series("a", x.index)) == {}
+    assert statistics.effects_of_groups(x[2:6], x[2:6], groups[2:6]) == {}
+    two_values = x % 2
+    assert statistics.effects_of_groups(two_values, two_values, groups) == {}
 
 
 def test_a_strength_of_one_size_has_no_part_in_the_trend_of_slopes():

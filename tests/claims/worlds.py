@@ -53,7 +53,7 @@ def tables(
     of_attacks = sizes.reindex(pd.MultiIndex.from_frame(attacks[IDENTITY])).to_numpy()
     attacks[["vulnerability", "damage", "first_order"]] *= np.exp(spread * of_attacks)[:, None]
     attacks["norm_linf_median"] *= np.exp(-spread * of_attacks)
-    vary(attacks, ["vulnerability", "damage", "norm_linf_median"], spread / 3, random)
+    vary(attacks, ["vulnerability", "damage", "norm_linf_median"], spread / 10, random)
     bounds = _expanded(_bounds, truth, seeds)
     vary(bounds, ["operator_norms", "fgsm_l2"], spread, random)
     initialisation = _expanded(_initialisation, truth, seeds)
@@ -213,11 +213,11 @@ def _attacks(true):
         if row["summarised"] and row["split"] == "test"
     }
     for cell in last.values():
-        for number, attack in enumerate(("fgsm", "pgd_linf", "autoattack_linf")):
+        for number, attack in enumerate(("fgsm", "pgd_linf", "fmn_linf", "autoattack_linf")):
             grad, dimension = cell["grad_l1"], cell["dimension"]
-            power = 0.5 if true else (0.0, 0.2, -0.1)[number]
+            power = 0.5 if true else (0.0, 0.2, -0.1, -0.1)[number]
             vulnerability = 0.002 * grad if true or number != 1 else 0.5 / (1 + grad / 50)
-            if not true and number == 2:
+            if not true and number >= 2:
                 vulnerability = 0.1 + 20 / (50 + grad)
             for threshold in (0.001, 0.01):
                 first_order = threshold * grad

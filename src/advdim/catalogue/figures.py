@@ -217,11 +217,11 @@ FIGURES: dict[str, FigureEntry] = {
             name="attack_ladder",
             function="advdim.figures.attacks:attack_ladder",
             tables=("cells", "ladder"),
-            title="The square-root law under the gradient norm, FGSM, PGD and AutoAttack on the "
-            "same cells",
+            title="The square-root law under the gradient norm, FGSM, PGD, FMN and AutoAttack on "
+            "the same cells",
             caption="ICML 2019, Corollary 6, beyond the paper's attacks: does the growth with "
             "the dimension belong to the networks or to a weak attack? Gradient norm, "
-            "vulnerability, and one over the smallest perturbation found by FGSM, PGD and "
+            "vulnerability, and one over the smallest perturbation found by FGSM, PGD, FMN and "
             "AutoAttack on the same networks, with the growth of the square root of the dimension "
             "dotted.",
         ),

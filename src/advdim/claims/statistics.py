@@ -72,41 +72,31 @@ def differences(means: pd.Series) -> dict[str, float]:
     return {f"{a} against {b}": float(means[a] - means[b]) for a, b in permutations(means.index, 2)}
 
 
-def share_of_group(rows: pd.DataFrame, x: str, y: str, group: str) -> float:
-    """Return the share of y's variance that the group explains beyond a cubic in x.
+def effects_of_groups(
+    x: pd.Series, y: pd.Series, groups: pd.Series, baseline: str = ""
+) -> dict[str, float]:
+    """Return how much larger y is in one group than in another at equal x, by a cubic in x.
 
-    NaN for fewer than two groups, or where the rows do not determine the coefficients.
+    One number per ordered pair of groups. Rows of the baseline determine the cubic and are
+    compared with no group. Empty for fewer than two groups, or where the rows do not determine
+    the coefficients.
     """
-    rows = rows[[x, y, group]].dropna()
-    groups, names = pd.factorize(rows[group])
-    values = rows[y].to_numpy(float)
-    if len(names) < 2 or len(rows) < len(names) + 4 or np.ptp(values) == 0:
-        return math.nan
-    cubic = _cubic(rows[x].to_numpy(float))
-    members = np.eye(len(names))[groups][:, 1:]
-    _, without = _least_squares(cubic, values)
-    _, within = _least_squares(np.hstack([cubic, members]), values)
-    return (without - within) / float(np.sum((values - values.mean()) ** 2))
-
-
-def effect_of_group(x: pd.Series, y: pd.Series, member: pd.Series) -> float:
-    """Return how much larger y is in the group than elsewhere, at equal x, by a cubic in x."""
-    known = (x.notna() & y.notna()).to_numpy()
-    inside = member.to_numpy(float)[known]
-    if len(inside) < 5 or np.ptp(inside) == 0:
-        return math.nan
-    design = np.column_stack([inside, _cubic(x.to_numpy(float)[known])])
-    return float(_least_squares(design, y.to_numpy(float)[known])[0][0])
+    known = x.notna() & y.notna()
+    values, members = y[known].to_numpy(float), groups[known].astype(str)
+    names = sorted(set(members) - {baseline})
+    compared = names if baseline in set(members) else names[1:]
+    columns = [(members == name).to_numpy(float) for name in compared]
+    design = np.column_stack([_cubic(x[known].to_numpy(float)), *columns])
+    if len(design) <= design.shape[1] or np.linalg.matrix_rank(design) < design.shape[1]:
+        return {}
+    coefficients = np.linalg.lstsq(design, values, rcond=None)[0]
+    effects = dict.fromkeys(names, 0.0) | dict(zip(compared, coefficients[4:], strict=True))
+    return differences(pd.Series(effects))
 
 
 def _cubic(x: np.ndarray) -> np.ndarray:
     scaled = 2 * (x - x.min()) / (np.ptp(x) or 1) - 1
     return np.polynomial.legendre.legvander(scaled, 3)
-
-
-def _least_squares(design: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
-    coefficients = np.linalg.lstsq(design, y, rcond=None)[0]
-    return coefficients, float(np.sum((y - design @ coefficients) ** 2))
 
 
 def _known(x: pd.Series, y: pd.Series) -> tuple[np.ndarray, np.ndarray]:

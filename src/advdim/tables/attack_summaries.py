@@ -10,7 +10,7 @@ import pandas as pd
 
 from advdim.sweep import IDENTITY
 
-RUNGS = ("fgsm", "pgd_linf", "autoattack_linf")
+RUNGS = ("fgsm", "pgd_linf", "fmn_linf", "autoattack_linf")
 GRADIENTS = ("grad_l1", "grad_l1_untied")
 
 
