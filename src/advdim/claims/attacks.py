@@ -111,8 +111,8 @@ CLAIMS = (
         "ICML 2019, Lemma 2",
         "first_order_damage",
         TABLES,
-        "largest absolute log, over sizes, of PGD's damage over epsilon ||dL/dx||_1 at the smallest "
-        "threshold",
+        "largest absolute log, over sizes, of PGD's damage over epsilon ||dL/dx||_1 at the "
+        "smallest threshold",
         -math.inf, 0.15,
         _smallest_threshold, _first_order_deviations, "largest",
     ),
