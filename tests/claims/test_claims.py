@@ -9,8 +9,9 @@ import pytest
 
 from advdim.catalogue.figures import FIGURES
 from advdim.claims import READ_TABLES
-from advdim.claims.base import Claim, adjusted, claim_rows, expected_text, judge, judge_rows
+from advdim.claims.base import Claim, judge, judge_rows
 from advdim.claims.registry import CLAIMS
+from advdim.claims.verdicts import adjusted, claim_rows, expected_text
 from advdim.sweep import IDENTITY
 from advdim.tables import TABLES, write_table
 
@@ -64,6 +65,31 @@ def test_two_networks_decide_nothing(judged, claim):
     assert math.isfinite(row["estimate"])
     assert math.isnan(row["ci_low"])
     assert math.isnan(row["p_value"])
+
+
+@pytest.mark.parametrize("seeds", [3, 2])
+def test_settings_with_few_networks_are_left_out_where_the_others_decide(seeds):
+    tables = worlds.tables(1, seeds)
+    (claim,) = [claim for claim in CLAIMS if claim.name == "strength_lowers_gradients"]
+    complete = judge(claim, tables, "regularisation")
+    cells = tables["cells"]
+    grows = (cells["method"] == "grad_l1") & (cells["epsilon"] == worlds.STRENGTHS[-1])
+    first = cells[grows & (cells["seed"] == 0) & (cells["network"] == "strided")]
+    under_way = {
+        name: pd.concat([rows, _of(rows, first).assign(epsilon=1.0)], ignore_index=True)
+        for name, rows in tables.items()
+        if name in claim.tables
+    }
+    found = judge(claim, {**tables, **under_way}, "regularisation")
+    if seeds == 3:
+        assert (found.verdict, found.estimate) == (complete.verdict, complete.estimate)
+        assert found.reason.endswith("; left out: 1 setting with fewer than 3 networks")
+    else:
+        assert (found.verdict, found.networks) == ("undecided", 1)
+
+
+def _of(rows, cells):
+    return rows.merge(cells[IDENTITY])
 
 
 def test_at_an_end_of_their_range_claims_stay_undecided():

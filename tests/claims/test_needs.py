@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from advdim.claims.base import claim_rows
 from advdim.claims.registry import CLAIMS
+from advdim.claims.verdicts import claim_rows
 
 from . import null_worlds, worlds
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter
 
-from advdim.claims.base import claim_rows
 from advdim.claims.registry import CLAIMS
+from advdim.claims.verdicts import claim_rows
 from advdim.config.network import AnyNetwork
 
 from . import worlds

@@ -8,8 +8,8 @@ from functools import cache
 import pandas as pd
 import pytest
 
-from advdim.claims.base import claim_rows
 from advdim.claims.registry import CLAIMS
+from advdim.claims.verdicts import claim_rows
 from advdim.config import load
 from advdim.report.claims import claims_of
 from advdim.report.page import READ, report_page

@@ -30,6 +30,14 @@ def stratify(networks: pd.DataFrame) -> list[list[np.ndarray]]:
     return [[rows[owners[rows] == owner] for owner in np.unique(owners[rows])] for rows in strata]
 
 
+def well_sampled(table: pd.DataFrame, fewest: int) -> tuple[pd.DataFrame, int]:
+    """Return the rows of settings with so many networks, and the number of the other settings."""
+    setting = [name for name in IDENTITY if name in table and name != "seed"]
+    networks = table.groupby(setting)["seed"].nunique()
+    counts = table.groupby(setting)["seed"].transform("nunique")
+    return table[counts >= fewest], int((networks < fewest).sum())
+
+
 def combined(parts: Values, extreme: str) -> float:
     """Return the statistic: the extreme part where there are several."""
     values = as_array(parts)

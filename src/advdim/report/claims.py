@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from advdim.claims.base import NOT_ASKED
+from advdim.claims.verdicts import NOT_ASKED
 from advdim.report.scale import Scale, Stretch, scale_of
 from advdim.report.sections import by_part
 

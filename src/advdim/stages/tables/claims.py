@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from advdim.claims import READ_TABLES
-from advdim.claims.base import claim_rows
 from advdim.claims.registry import CLAIMS
+from advdim.claims.verdicts import claim_rows
 from advdim.config import Config
 from advdim.stages.tables import Inputs
 from advdim.tables import TABLES, read_table, write_table
