@@ -4,6 +4,7 @@ import os
 import sys
 import uuid
 from functools import cache
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
@@ -29,7 +30,9 @@ from advdim.runs.run import Run
 from advdim.stages.tables import RECIPES
 from advdim.sweep import example_cells, table_settings
 
-share_package()
+# Of the working directory, as jobs on all machines see it.
+SHARED = Path(".snakemake")
+share_package(SHARED)
 try:
     refuse_repeated_keys(workflow.overwrite_configfiles or ["config.yaml"])
     CONFIG = load(config)
@@ -68,7 +71,7 @@ def publish_run():
             command=same_options(sys.argv),
             all_forced=dag.forceall,
             forced=(*dag.forcerun, *(dag.targets if dag.forcetargets else ())),
-        ).publish()
+        ).publish(SHARED)
 
 
 os.environ.setdefault("ADVDIM_RUN", "")

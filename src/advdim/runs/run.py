@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
+from advdim.files import write_json
+
+# In the environment: the file that holds the run.
 VARIABLE = "ADVDIM_RUN"
 
 
@@ -19,9 +24,14 @@ class Run:
     all_forced: bool = False
     forced: tuple[str, ...] = ()
 
-    def publish(self) -> None:
-        """Put the run into the environment, from which jobs on all machines read it."""
-        os.environ[VARIABLE] = json.dumps(vars(self))
+    def publish(self, folder: Path) -> None:
+        """Write the run into a folder that jobs on all machines see, and its file's name into the
+        environment; it goes with this process. An environment itself would not hold many names.
+        """
+        path = folder.absolute() / f"advdim-run-{self.name}.json"
+        write_json(path, vars(self))
+        os.environ[VARIABLE] = str(path)
+        atexit.register(path.unlink, missing_ok=True)
 
     def forces(self, rule: str, outputs: Iterable[str]) -> bool:
         """Tell whether the user wants a job to make its outputs again, current or not."""
@@ -29,6 +39,8 @@ class Run:
 
 
 def this_run() -> Run:
-    """Return the run that this process belongs to, a nameless one outside of any."""
-    text = os.environ.get(VARIABLE)
-    return Run(**json.loads(text)) if text else Run()
+    """Return the run that this process belongs to, a nameless one outside of any, or after it."""
+    try:
+        return Run(**json.loads(Path(os.environ.get(VARIABLE, "")).read_bytes()))
+    except OSError:
+        return Run()
