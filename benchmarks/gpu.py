@@ -1,8 +1,10 @@
 """What a GPU makes of this: does it give the same bits twice, how fast is it, and at what.
 
-Runs the tests marked ``gpu``; steps beside plain research code; several cells at once on the one
-device; one cell twice, compared byte by byte; and a small sweep. Writes ``measured.json``, a figure
-and a page, and says there what it skipped. It needs no network, and stops after ``--minutes``:
+Runs the tests marked ``gpu``; one cell twice, compared byte by byte; several cells at once on the
+one device; a small sweep; and, in the time that is left, steps beside plain research code, the
+largest sizes last. Writes ``measured.json``, a figure and a page, which says what failed and what
+was skipped, and what tests and cells printed as ``tests.txt`` and ``twice.txt``. It needs no
+network, and stops after ``--minutes``:
 
     python benchmarks/gpu.py --output results/gpu
 """
@@ -10,53 +12,49 @@ and a page, and says there what it skipped. It needs no network, and stops after
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import processes
 import torch
 import yaml
 from gpu_page import write_page
-from training_step import MEASURING, NETWORKS, NotThereError, differs, time_one
+from gpu_together import cells_together
+from timed_step import MEASURING, VARIANTS, add_options
+from training_step import compare
 
-from advdim.runs.provenance import hardware
 from advdim.tables import read_table
 
 ROOT = Path(__file__).parents[1]
-PRECISIONS = ("plain", "computed", "float32", "tf32", "bfloat16_backward", "anchored", "bfloat16")
-SERVICE = "nvidia-cuda-mps-control"
 SAME_CELL = ("network", "samples", "epochs")
+# What one of the tests that hangs takes from the rest, and what loading PyTorch may.
+TESTS_SECONDS, START_SECONDS = 240, 120
+NAME = "import sys; from advdim.runs.provenance import hardware; print(hardware(sys.argv[1]))"
 
 
-class TooLateError(Exception):
-    """No time is left for this."""
+@dataclass
+class Run:
+    """What all parts know, and what each adds to: sentences on the page."""
 
-
-class Clock:
-    """What is left of the minutes."""
-
-    def __init__(self, minutes: float) -> None:
-        self.end = time.monotonic() + 60 * minutes
-
-    def left(self) -> float:
-        """Return the seconds left; raises TooLateError where there are none."""
-        seconds = self.end - time.monotonic()
-        if seconds <= 0:
-            raise TooLateError("no time was left")
-        return seconds
+    settings: argparse.Namespace
+    clock: processes.Clock
+    skipped: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure everything; return 0, or 1 where the device is not there."""
+    """Measure everything; return 1 where something failed or the device is not there, else 0.
+
+    This process itself computes nothing on the device, whose memory is the others'.
+    """
     settings = _parser().parse_args(arguments)
     if settings.device != "cpu" and not torch.cuda.is_available():
         print(
@@ -65,167 +63,111 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    clock, skipped = Clock(settings.minutes), []
-    measured: dict[str, Any] = {
-        "device": hardware(settings.device), "torch": torch.__version__, "network": settings.network
-    }  # fmt: skip
-    for name in settings.parts:
-        print(f"{name} ...", file=sys.stderr, flush=True)
-        try:
-            clock.left()
-            measured[name] = PARTS[name](settings, clock, skipped)
-        except (TooLateError, subprocess.TimeoutExpired):
-            skipped.append(f"{name}: no time was left of {settings.minutes:g} minutes")
-        except (OSError, RuntimeError, ValueError, subprocess.CalledProcessError) as error:
-            skipped.append(f"{name}: {type(error).__name__}: {error}".splitlines()[0])
-    measured["skipped"] = skipped
     settings.output.mkdir(parents=True, exist_ok=True)
-    (settings.output / "measured.json").write_text(json.dumps(measured, indent=2))
-    print(f"Written: {write_page(measured, settings.output)}")
-    return 0
+    run = Run(settings, processes.Clock(settings.minutes))
+    measured: dict[str, Any] = {
+        "device": device_name(run), "torch": torch.__version__, "network": settings.network,
+        "skipped": run.skipped, "failed": run.failed,
+    }  # fmt: skip
+    try:
+        for name in settings.parts:
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            measure(name, run, measured)
+    finally:
+        (settings.output / "measured.json").write_text(json.dumps(measured, indent=2))
+        print(f"Written: {write_page(measured, settings.output)}")
+    return int(bool(run.failed))
+
+
+def measure(name: str, run: Run, measured: dict[str, Any]) -> None:
+    """Run one part; an error ends no other part."""
+    try:
+        run.clock.left()
+        measured[name] = PARTS[name](run)
+    except processes.TooLateError:
+        run.skipped.append(f"{name}: no time was left of {run.settings.minutes:g} minutes")
+    except subprocess.TimeoutExpired as error:
+        run.skipped.append(f"{name}: not done in {error.timeout:g} seconds")
+    except (OSError, RuntimeError, ValueError) as error:
+        run.failed.append(f"{name}: {type(error).__name__}: {error}".splitlines()[0])
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_options(parser, sizes=[32, 64, 128, 256], steps=5)
     parser.add_argument("--output", type=Path, default=Path("results/gpu"))
     parser.add_argument("--device", default="cuda", help="cpu exercises all of it, slowly")
     parser.add_argument("--parts", choices=PARTS, nargs="+", default=list(PARTS))
     parser.add_argument("--minutes", type=float, default=9.5)
-    parser.add_argument("--network", choices=NETWORKS, default="maxpool8")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 128, 256])
     parser.add_argument("--methods", nargs="+", default=["pgd_linf", "none", "test_attack"])
     parser.add_argument("--cells", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--seconds", type=float, default=10, help="that cells at once train for")
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=5, help="timed steps of each kind")
-    parser.add_argument("--matrix", type=int, default=2048, help="edge of the product compared to")
-    parser.add_argument("--tests", nargs="+", default=["tests", "-m", "gpu"])
+    parser.add_argument(
+        "--tests", nargs=argparse.REMAINDER, default=["tests", "-m", "gpu"], metavar="ARGUMENT",
+        help="of pytest; comes last",
+    )  # fmt: skip
     parser.add_argument("--sweep", type=Path, default=ROOT / "benchmarks/gpu_sweep.yaml")
-    parser.set_defaults(threads=1)
+    parser.set_defaults(threads=1, rounds=1, variants=list(VARIANTS))
     return parser
 
 
-def run_tests(settings: argparse.Namespace, clock: Clock, skipped: list[str]) -> dict[str, Any]:
+def device_name(run: Run) -> str:
+    """Return a name of the device that a person recognises."""
+    command = [sys.executable, "-c", NAME, run.settings.device]
+    try:
+        return processes.output(processes.run(command, START_SECONDS)).strip()
+    except (processes.FailedError, subprocess.TimeoutExpired) as error:
+        run.failed.append(f"the device's name: {error}")
+        return str(run.settings.device)
+
+
+def run_tests(run: Run) -> dict[str, Any]:
     """Run the marked tests in a process of their own; return how they ended."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *settings.tests]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=clock.left())
-    lines = done.stdout.splitlines()
-    failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
-    return {"passed": done.returncode == 0, "summary": lines[-1] if lines else "", "failed": failed}
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider"]
+    said, seconds = run.settings.output / "tests.txt", run.clock.left(TESTS_SECONDS)
+    try:
+        done = processes.run([*command, *run.settings.tests], seconds, ROOT)
+    except subprocess.TimeoutExpired as error:
+        said.write_text(f"{error.stdout}{error.stderr}")
+        raise
+    said.write_text(done.stdout + done.stderr)
+    summary = processes.last_line(done).strip("= ")
+    if done.returncode:
+        run.failed.append(f"tests: pytest ended with code {done.returncode}: {summary}")
+    return {"passed": done.returncode == 0, "summary": summary}
 
 
-def time_steps(
-    settings: argparse.Namespace, clock: Clock, skipped: list[str]
-) -> list[dict[str, Any]]:
-    """Return a row per size, method and precision, the smallest sizes first."""
-    rows: list[dict[str, Any]] = []
-    for size in settings.sizes:
-        for method in settings.methods:
-            plain = None
-            for variant in PRECISIONS:
-                if not differs(variant, method):
-                    continue
-                names = {"size": size, "method": method, "variant": variant}
-                try:
-                    clock.left()
-                    row = time_one(settings, variant, method, size)
-                except (TooLateError, NotThereError, torch.OutOfMemoryError) as error:
-                    skipped.append(f"step of {method} at {size} pixels, {variant}: {error}")
-                    continue
-                plain = row["seconds"] if variant == "plain" else plain
-                if plain:
-                    row["times_the_plain_step"] = plain / row["seconds"]
-                rows.append({**names, **row})
-    return rows
-
-
-def cells_together(
-    settings: argparse.Namespace, clock: Clock, skipped: list[str]
-) -> list[dict[str, Any]]:
-    """Return the images per second of 1, 2, ... processes that train beside one another.
-
-    A GPU computes for one process at a time, unless NVIDIA's Multi-Process Service lets them share
-    it: measured without and with one of our own.
-    """
-    rows: list[dict[str, Any]] = []
-    for shared in (False, True):
-        with contextlib.ExitStack() as stack:
-            environment = dict(os.environ)
-            if shared and not (environment := stack.enter_context(multi_process_service(settings))):
-                skipped.append(f"cells at once, with {SERVICE}: it is not there")
-                break
-            for count in settings.cells:
-                try:
-                    speed = _together(settings, count, clock, environment)
-                except (TooLateError, subprocess.TimeoutExpired):
-                    skipped.append(f"{count} cells at once: no time was left")
-                    continue
-                rows.append({"cells": count, "service": shared, "images_per_second": speed})
-    return rows
-
-
-@contextlib.contextmanager
-def multi_process_service(settings: argparse.Namespace) -> Iterator[dict[str, str]]:
-    """Start a service and yield the environment in which processes use it; empty without one."""
-    if settings.device == "cpu" or not shutil.which(SERVICE):
-        yield {}
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        places = {f"CUDA_MPS_{kind}_DIRECTORY": folder for kind in ("PIPE", "LOG")}
-        environment = {**os.environ, **places}
-        subprocess.run([SERVICE, "-d"], check=True, env=environment)
-        try:
-            yield environment
-        finally:
-            subprocess.run([SERVICE], input="quit", text=True, env=environment)
-
-
-def _together(
-    settings: argparse.Namespace, count: int, clock: Clock, environment: dict[str, str]
-) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable, str(ROOT / "benchmarks/gpu_cell.py"), "steps",
-            "--network", settings.network, "--size", str(settings.sizes[0]),
-            "--batch-size", str(settings.batch_size), "--device", settings.device,
-            "--seconds", str(settings.seconds), "--meet", folder, "--count", str(count),
-        ]  # fmt: skip
-        workers = [
-            subprocess.Popen(
-                [*command, "--number", str(number)],
-                stdout=subprocess.PIPE,
-                text=True,
-                env=environment,
-            )
-            for number in range(count)
-        ]
-        try:
-            outputs = [worker.communicate(timeout=clock.left())[0] for worker in workers]
-        finally:
-            for worker in workers:
-                worker.kill()
-                worker.wait()
-    if any(worker.returncode for worker in workers):
-        raise RuntimeError(f"of {count} cells at once one failed")
-    return sum(json.loads(output)["images_per_second"] for output in outputs)
-
-
-def same_cell_twice(
-    settings: argparse.Namespace, clock: Clock, skipped: list[str]
-) -> dict[str, Any]:
+def same_cell_twice(run: Run) -> dict[str, Any]:
     """Train one cell per method in two processes each; return which files have the same bytes."""
     same: dict[str, Any] = {}
-    for method in [m for m in settings.methods if m not in MEASURING]:
-        with tempfile.TemporaryDirectory() as folder:
-            runs = [Path(folder, number) for number in ("first", "second")]
-            for run in runs:
-                command = [
-                    sys.executable, str(ROOT / "benchmarks/gpu_cell.py"), "cell",
-                    "--method", method, "--device", settings.device, "--output", str(run),
-                ]  # fmt: skip
-                subprocess.run(command, check=True, capture_output=True, timeout=clock.left())
-            same[method] = {name: _same(name, *runs) for name in SAME_CELL}
+    (run.settings.output / "twice.txt").write_text("")
+    for method in [m for m in run.settings.methods if m not in MEASURING]:
+        try:
+            same[method] = _twice(run, method)
+        except processes.FailedError as error:
+            run.failed.append(f"a cell of {method}: {error}")
+            continue
+        except (processes.TooLateError, subprocess.TimeoutExpired):
+            run.skipped.append(f"the same cell of {method} twice: no time was left")
+            continue
+        if differing := [name for name, equal in same[method].items() if not equal]:
+            run.failed.append(f"the same cell of {method} twice: {', '.join(differing)} differ")
     return same
+
+
+def _twice(run: Run, method: str) -> dict[str, bool]:
+    with tempfile.TemporaryDirectory() as folder:
+        places = [Path(folder, number) for number in ("first", "second")]
+        for place in places:
+            command = [
+                sys.executable, str(ROOT / "benchmarks/gpu_cell.py"), "cell",
+                "--method", method, "--device", run.settings.device, "--output", str(place),
+            ]  # fmt: skip
+            done = processes.run(command, run.clock.left())
+            with (run.settings.output / "twice.txt").open("a") as said:
+                said.write(f"{method}, {place.name}\n{done.stdout}{done.stderr}")
+            processes.output(done)
+        return {name: _same(name, *places) for name in SAME_CELL}
 
 
 def _same(name: str, one: Path, other: Path) -> bool:
@@ -237,11 +179,24 @@ def _same(name: str, one: Path, other: Path) -> bool:
     return first.equals(second)
 
 
-def small_sweep(settings: argparse.Namespace, clock: Clock, skipped: list[str]) -> dict[str, Any]:
+def together(run: Run) -> list[dict[str, Any]]:
+    """Return the speed of cells at once, without and with NVIDIA's Multi-Process Service."""
+    return list(cells_together(run.settings, run.clock, run.skipped))
+
+
+def time_steps(run: Run) -> list[dict[str, Any]]:
+    """Return a row per size, method and variant, the first sizes first."""
+    errors: dict[str, Exception] = {}
+    rows = list(compare(run.settings, run.clock.left, errors))
+    run.skipped += [f"{what}: {error}" for what, error in errors.items()]
+    return rows
+
+
+def small_sweep(run: Run) -> dict[str, Any]:
     """Run a sweep with Snakemake from nothing to its report; return its cells and its time."""
     with tempfile.TemporaryDirectory() as folder:
-        config = yaml.safe_load(settings.sweep.read_text())
-        config |= {"results": str(Path(folder, "results")), "device": settings.device}
+        config = yaml.safe_load(run.settings.sweep.read_text())
+        config |= {"results": str(Path(folder, "results")), "device": run.settings.device}
         file = Path(folder, "config.yaml")
         file.write_text(yaml.safe_dump(config))
         command = [
@@ -249,26 +204,21 @@ def small_sweep(settings: argparse.Namespace, clock: Clock, skipped: list[str]) 
             "--configfile", str(file), "--directory", folder, "--cores", "all", "--quiet", "all",
         ]  # fmt: skip
         start = time.monotonic()
-        done = subprocess.run(command, capture_output=True, text=True, timeout=clock.left())
-        if done.returncode:
-            raise RuntimeError(f"it failed: {(done.stderr.strip().splitlines() or [''])[-1]}")
+        processes.output(processes.run(command, run.clock.left()))
+        seconds = time.monotonic() - start
         cells = read_table(Path(folder, "results/tables/cells.parquet"))
+        columns = ["size", "epsilon", "status", "precision", "device", "seconds"]
         report = Path(folder, "results/report.html").exists()
-        return {
-            "seconds": time.monotonic() - start,
-            "report": report,
-            "cells": cells[["size", "epsilon", "status", "precision", "device", "seconds"]].to_dict(
-                "records"
-            ),
-        }
+        return {"seconds": seconds, "report": report, "cells": cells[columns].to_dict("records")}
 
 
-PARTS: dict[str, Callable[[argparse.Namespace, Clock, list[str]], Any]] = {
+# Steps come last: they take what time there is, and the others do not.
+PARTS: dict[str, Callable[[Run], Any]] = {
     "tests": run_tests,
     "twice": same_cell_twice,
-    "steps": time_steps,
-    "together": cells_together,
+    "together": together,
     "sweep": small_sweep,
+    "steps": time_steps,
 }
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
-from training_step import NETWORKS, own_step
+from timed_step import NETWORKS, architecture, own_step
 
 from advdim.config import load
 from advdim.data.pixels import save_pixels
@@ -50,15 +51,14 @@ def main() -> None:
     parser.add_argument("--size", type=int)
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--seconds", type=float)
-    parser.add_argument("--meet", type=Path, help="folder where the processes wait for all others")
-    parser.add_argument("--count", type=int)
+    parser.add_argument("--width", type=int)
     parser.add_argument("--number", type=int)
     settings = parser.parse_args()
     reproducible(1)
     if settings.what == "cell":
         whole_cell(settings)
     else:
-        print(json.dumps({"images_per_second": steps(settings)}))
+        print(json.dumps(steps(settings)))
 
 
 def whole_cell(settings: argparse.Namespace) -> None:
@@ -79,21 +79,21 @@ def whole_cell(settings: argparse.Namespace) -> None:
     )
 
 
-def steps(settings: argparse.Namespace) -> float:
-    """Train for some seconds once all processes are ready; return the images per second."""
+def steps(settings: argparse.Namespace) -> dict[str, Any]:
+    """Train for some seconds; return when that started, and when each step was done."""
     with recordable_stream(torch.device(settings.device)):
         return _steps(settings)
 
 
-def _steps(settings: argparse.Namespace) -> float:
+def _steps(settings: argparse.Namespace) -> dict[str, Any]:
     shape, random = Shape(3, settings.size, 10), torch.Generator().manual_seed(settings.number)
-    network = build(NETWORKS[settings.network], shape, random).to(settings.device).train()
+    network = build(architecture(settings.network, settings.width), shape, random)
     inputs = torch.randn(settings.batch_size, 3, settings.size, settings.size, generator=random)
     targets = torch.randint(0, 10, (settings.batch_size,), generator=random)
     step = own_step(
         precision_used("auto", settings.device),
         settings.method,
-        network,
+        network.to(settings.device).train(),
         inputs.to(settings.device),
         targets.to(settings.device),
         settings.device,
@@ -101,16 +101,15 @@ def _steps(settings: argparse.Namespace) -> float:
     for _ in range(4):
         step()
     synchronise(settings.device)
-    (settings.meet / str(settings.number)).touch()
-    while len(list(settings.meet.iterdir())) < settings.count:
-        time.sleep(0.01)
-    start, done = time.monotonic(), 0
-    while time.monotonic() - start < settings.seconds:
+    # one clock for all processes of a machine
+    start = time.monotonic()
+    done: list[float] = []
+    while not done or done[-1] - start < settings.seconds:
         step()
-        done += 1
         # a queue of steps that have not been made would count as made
         synchronise(settings.device)
-    return done * settings.batch_size / (time.monotonic() - start)
+        done.append(time.monotonic())
+    return {"start": start, "done": done}
 
 
 def synchronise(device: str) -> None:

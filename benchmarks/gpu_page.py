@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from step_figure import draw
+
+LAST_LINES = 20
 
 
 def write_page(measured: dict[str, Any], folder: Path) -> Path:
@@ -14,27 +17,43 @@ def write_page(measured: dict[str, Any], folder: Path) -> Path:
         f"# {measured['device']}",
         "",
         f"PyTorch {measured['torch']}, network `{measured['network']}`; `make gpu`.",
-        *_tests(measured.get("tests")),
+        *_sentences("Failed", measured["failed"]),
+        *_tests(measured.get("tests"), folder / "tests.txt"),
         *_twice(measured.get("twice")),
         *_steps(measured.get("steps")),
         *_together(measured.get("together")),
         *_sweep(measured.get("sweep")),
     ]
     if measured.get("steps") or measured.get("together"):
-        draw(measured, folder / "gpu.png")
+        rows, together = measured.get("steps") or [], measured.get("together") or []
+        draw(rows, folder / "gpu.png", ["images_per_second"], together)
         lines += ["", "![Speed of steps and of cells at once](gpu.png)"]
-    skipped = measured["skipped"]
-    lines += ["", "## Skipped", "", *(f"- {what}" for what in skipped or ["nothing"])]
+    lines += _sentences("Skipped", measured["skipped"] or ["nothing"])
     page = folder / "page.md"
     page.write_text("\n".join(lines) + "\n")
     return page
 
 
-def _tests(tests: dict[str, Any] | None) -> list[str]:
+def _sentences(title: str, sentences: list[str]) -> list[str]:
+    return ["", f"## {title}", "", *(f"- {what}" for what in sentences)] if sentences else []
+
+
+def _tests(tests: dict[str, Any] | None, said: Path) -> list[str]:
     if tests is None:
         return []
-    verdict = "All passed" if tests["passed"] else "**Not all passed**"
-    return ["", "## Tests", "", f"{verdict}: {tests['summary']}", *tests["failed"]]
+    if tests["passed"]:
+        return ["", "## Tests", "", f"All passed: {tests['summary']}"]
+    last = said.read_text().splitlines()[-LAST_LINES:]
+    return [
+        "",
+        "## Tests",
+        "",
+        "**Not all passed**; all of [tests.txt](tests.txt) ends:",
+        "",
+        "```",
+        *last,
+        "```",
+    ]
 
 
 def _twice(twice: dict[str, dict[str, bool]] | None) -> list[str]:
@@ -93,46 +112,3 @@ def _sweep(sweep: dict[str, Any] | None) -> list[str]:
         f"{done} of {len(cells)} cells done in {sweep['seconds']:.0f} s, {report}; "
         f"attacks crafted in {used}.",
     ]  # fmt: skip
-
-
-def draw(measured: dict[str, Any], path: Path) -> None:
-    """Draw images per second of a step against the size, and of cells at once."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    rows, together = measured.get("steps") or [], measured.get("together") or []
-    methods = list(dict.fromkeys(row["method"] for row in rows))
-    variants = list(dict.fromkeys(row["variant"] for row in rows))
-    figure, axes = plt.subplots(
-        1,
-        len(methods) + 1,
-        squeeze=False,
-        layout="constrained",
-        figsize=(3.2 * len(methods) + 3, 3.4),
-    )
-    for axis, method in zip(axes[0], methods, strict=False):
-        for variant in variants:
-            of = [row for row in rows if (row["method"], row["variant"]) == (method, variant)]
-            speeds = [row["images_per_second"] for row in of]
-            axis.plot([row["size"] for row in of], speeds, marker="o", label=variant)
-        axis.set(title=method, xlabel="size (pixels)", yscale="log")
-        axis.set_xscale("log", base=2)
-        axis.xaxis.set_major_formatter("{x:.0f}")
-    if rows:
-        axes[0][0].set_ylabel("images per second")
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(variants))
-    last = axes[0][-1]
-    for service, label in ((False, "processes"), (True, "with Multi-Process Service")):
-        of = [row for row in together if row["service"] == service]
-        if of:
-            speeds = [row["images_per_second"] for row in of]
-            last.plot([row["cells"] for row in of], speeds, marker="o", label=label)
-    last.set(title="at once", xlabel="cells on the device")
-    last.set_ylim(bottom=0)
-    if together:
-        last.legend()
-    figure.savefig(path, dpi=150)
-    plt.close(figure)

@@ -36,18 +36,13 @@ SCHEMA = pa.schema(
 # Images, bytes behind each, rows per row group, rows handed to the writer at a time: it makes one
 # page, which a reader has to hold, of all that share a dictionary.
 PARQUET = {
-    "parquet, 11,000 images of 200 kB, row groups of 100": (11_000, 200_000, 100, 100),
-    "parquet, 11,000 images of 200 kB, one row group": (11_000, 200_000, 11_000, 1),
-    "parquet, 11,000 images of 200 kB, one row group, written at once": (
-        11_000,
-        200_000,
-        11_000,
-        1_000,
-    ),
-    "parquet, 40 images of 60 MB, one row group": (40, 60_000_000, 40, 1),
-    "parquet, 40 images of 60 MB, row groups of 20, written at once": (40, 60_000_000, 20, 20),
+    "groups": (11_000, 200_000, 100, 100),
+    "one-group": (11_000, 200_000, 11_000, 1),
+    "large-pages": (11_000, 200_000, 11_000, 1_000),
+    "large-images": (40, 60_000_000, 40, 1),
+    "large-images-large-pages": (40, 60_000_000, 20, 20),
 }
-FOLDER = "folder, 20,000 files"
+FOLDER = "folder"
 CASES = (FOLDER, *PARQUET)
 
 
@@ -123,12 +118,16 @@ def run(case: str, scratch: Path | None) -> dict[str, object]:
         return {"case": case, "gigabytes": round(size / 2**30, 2), **json.loads(found)}
 
 
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--scratch", type=Path, help="folder for the temporary files")
+    options.add_argument("--cases", nargs="+", choices=CASES, default=CASES)
+    options.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    return options
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scratch", type=Path, help="folder for the temporary files")
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES)
-    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser().parse_args()
     if options.measure:
         print(json.dumps(measure(options.measure)))
         return

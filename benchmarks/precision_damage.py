@@ -1,9 +1,9 @@
-"""What training attacks lose by rounding: damage, evaluated in float32, over that of float32's.
+"""What training attacks lose by rounding: damage, evaluated in float64, over that of float32's.
 
 The networks are those of a sweep that are trained without a method (or at ``--trained-at``). PGD is
 crafted as training does (7 steps, a random start, batch norm in training mode) with convolutions
 that round as each precision does (``rounding.py``), on any processor. The damage of what they craft
-is the mean increase of the float32 loss. Writes JSON to standard output, a table to standard error:
+is the mean increase of the float64 loss. Writes JSON to standard output, a table to standard error:
 
     python benchmarks/precision_damage.py config/presets/cifar10.yaml --dataset cifar10 \
         --network maxpool8 --sizes 32 64 128 --images 64
@@ -98,7 +98,7 @@ def damage(
     batches: list[tuple[Tensor, Tensor]],
     strength: float,
 ) -> float:
-    """Return the mean increase of the float32 loss under PGD crafted at a precision."""
+    """Return the mean increase of the loss, in float64, under PGD crafted at a precision."""
     crafting = Arithmetic(precision, TWINS[precision](network.train()))
     random, increases = stream("start"), []
     for inputs, labels in batches:

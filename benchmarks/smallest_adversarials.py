@@ -6,7 +6,7 @@ its plots, so an empty module stands in where there is none. Writes JSON to stan
 line per attack to standard error:
 
     python benchmarks/smallest_adversarials.py CELL/network.safetensors PIXELS.safetensors \
-        [--images 500] [--slow-images 100] [--only NAME ...] [--threshold 0.01]
+        [--images 500] [--only NAME ...]
 
 A pass is one image through the network, forward or backward. ``ratio`` is the norm over the
 smallest that any of the attacks found on the same image.
@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 import sys
 import time
 import types
@@ -31,7 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from advdim.attacks.autoattack import AutoAttack, UnitRangeNetwork, unit_range
+from advdim.attacks.autoattack import UnitRangeNetwork, unit_range
 from advdim.attacks.base import Attack, Batch, MinimalAttack, find_adversarials
 from advdim.attacks.evaluate import default_ceiling, predict, verify
 from advdim.attacks.foolbox_suite import FoolboxMinimalAttack, library_randomness
@@ -48,7 +47,7 @@ ORDER: dict[Norm, float] = {"l2": 2.0, "linf": math.inf}
 # Half of what is left free around the inputs, in normalised units: adv-lib clips to [0, 1].
 REACH = 0.5
 BATCH = 100
-SLOW = re.compile("1000|500|apgd|targeted")
+OWN = ("fmn_l2", "fmn_linf", "ddn_l2", "deepfool_l2", "deepfool_linf")
 
 
 class Counted(nn.Module):
@@ -86,16 +85,9 @@ class LibraryFunction(MinimalAttack):
 
 def of_project() -> dict[str, Attack]:
     """Return the project's own names that look for the smallest adversarial, and foolbox's FMN."""
-    attacks: dict[str, Attack] = {
-        name: attack for name, attack in ATTACKS.items() if isinstance(attack, MinimalAttack)
-    }
-    attacks.pop("boundary_l2")
-    attacks |= {name: ATTACKS[name] for name in ("pgd_l2", "pgd_linf")}
-    for name in ("fmn_l2", "fmn_linf", "ddn_l2"):
-        attacks[f"{name} 1000"] = ATTACKS[name].configured(steps=1000)
+    attacks: dict[str, Attack] = {name: ATTACKS[name] for name in OWN}
     makes = {"l2": foolbox.attacks.L2FMNAttack, "linf": foolbox.attacks.LInfFMNAttack}
-    norm: Norm
-    for norm in ("l2", "linf"):
+    for norm in ORDER:
         name = f"foolbox fmn {norm}"
         make = partial(makes[norm], steps=100)
         attacks[name] = FoolboxMinimalAttack(name=name, norm=norm, reference="", make=make)
@@ -108,37 +100,15 @@ def of_adv_lib() -> dict[str, Attack]:
     torchvision("models")
     try:
         from adv_lib import attacks as library
-        from adv_lib.attacks.auto_pgd import minimal_apgd
     except ImportError:
         return {}
     functions: dict[tuple[str, Norm], Callable[..., Tensor]] = {
         ("ddn", "l2"): partial(library.ddn, levels=None),
         ("sdf", "l2"): library.sdf,
-        ("alma 100", "l2"): partial(library.alma, num_steps=100, init_lr_distance=0.1, α=0.5),
-        ("alma 1000", "l2"): partial(library.alma, num_steps=1000, init_lr_distance=0.1),
-        ("pdgd 100", "l2"): partial(library.pdgd, num_steps=100),
-        ("pdgd 500", "l2"): library.pdgd,
-        ("pdpgd 100", "linf"): partial(library.pdpgd, norm=math.inf, num_steps=100),
     }
-    norm: Norm
-    for norm in ("l2", "linf"):
-        order = ORDER[norm]
-        functions |= {
-            ("deepfool", norm): partial(library.df, norm=order),
-            ("fmn 100", norm): partial(library.fmn, norm=order, steps=100),
-            ("fmn 1000", norm): partial(library.fmn, norm=order, steps=1000),
-            ("fab", norm): partial(library.fab, norm=order, n_iter=20),
-            ("fab targeted", norm): partial(
-                library.fab, norm=order, n_iter=20, targeted_restarts=True, restarts=9
-            ),
-            ("apgd", norm): partial(
-                minimal_apgd,
-                norm=order,
-                max_eps=0.5 if norm == "l2" else 0.05,
-                n_iter=20,
-                binary_search_steps=10,
-            ),
-        }
+    for norm, order in ORDER.items():
+        functions["deepfool", norm] = partial(library.df, norm=order)
+        functions["fmn", norm] = partial(library.fmn, norm=order, steps=100)
     return {
         f"adv-lib {name} {norm}": LibraryFunction(
             name=f"adv-lib {name}", norm=norm, reference="", function=function
@@ -172,16 +142,10 @@ def smallest(attack: Attack, network: nn.Module, inputs: Tensor) -> dict[str, An
 
 def compared(results: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Put what each attack found beside the smallest that any in its norm found."""
-    longest = max(len(result["norms"]) for result in results.values())
-
-    def padded(norms: np.ndarray) -> np.ndarray:
-        return np.pad(norms, (0, longest - len(norms)), constant_values=np.inf)
-
     table = {}
     for name, result in results.items():
         rivals = [r["norms"] for r in results.values() if r["norm"] == result["norm"]]
-        best = np.minimum.reduce([padded(norms) for norms in rivals])
-        ratio = result["norms"] / best[: len(result["norms"])]
+        ratio = result["norms"] / np.minimum.reduce(rivals)
         found = np.isfinite(ratio)
         table[name] = {
             "norm": result["norm"],
@@ -197,93 +161,27 @@ def compared(results: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return table
 
 
-def at_threshold(network: nn.Module, inputs: Tensor, value: float) -> dict[str, Any]:
-    """Return what AutoAttack's members find alone at one l-inf threshold, and adv-lib's."""
-    targets, _ = predict(network, inputs, BATCH)
-    table = {}
-    for attack in (ATTACKS["autoattack_linf"], ATTACKS["autoattack_l2"]):
-        norm = attack.norm
-        radius = threshold(value, inputs[0].numel(), ORDER[attack.norm])
-        runs: dict[str, Callable[[Batch, float], Tensor]] = {}
-        for member in ("apgd_ce", "apgd_t", "fab_t"):
-            alone = replace(attack, members=(member,), block=BATCH)  # type: ignore[call-arg]
-            assert isinstance(alone, AutoAttack)
-            runs[f"torchattacks {member} {norm}"] = alone.perturb
-        for name, function in adv_lib_members(norm).items():
-            runs[f"adv-lib {name} {norm}"] = partial(within, function, norm)
-        for name, run in runs.items():
-            counted = Counted(network).eval()
-            seconds, broken = 0.0, 0
-            for batch in attack.batches(counted, inputs, targets, 0, BATCH, None):
-                started = time.process_time()
-                perturbed = run(batch, radius)
-                seconds += time.process_time() - started
-                inside = norms(perturbed - batch.inputs, norm) <= radius * (1 + 1e-5)
-                broken += int((batch.is_adversarial(perturbed) & inside).sum())
-            passes = (counted.forward_passes + counted.backward_passes) / len(inputs)
-            table[name] = {"broken": broken / len(inputs), "passes": passes, "seconds": seconds}
-            print(name, table[name], file=sys.stderr, flush=True)
-    return table
-
-
-def adv_lib_members(norm: Norm) -> dict[str, Callable[..., Tensor]]:
-    """Return adv-lib's counterparts of AutoAttack's members that see gradients."""
-    if not of_adv_lib():
-        return {}
-    from adv_lib import attacks as library
-
-    order = ORDER[norm]
-    return {
-        "apgd_ce": partial(library.apgd, norm=order, loss_function="ce"),
-        "apgd_t": partial(library.apgd_targeted, norm=order, num_targets=9),
-        "fab_t": lambda model, images, targets, eps: library.fab(
-            model, images, targets, norm=order, n_iter=100, targeted_restarts=True, restarts=9
-        ),
-    }
-
-
-def within(function: Callable[..., Tensor], norm: Norm, batch: Batch, radius: float) -> Tensor:
-    """Run a function of adv-lib at one threshold."""
-    offset, scale = unit_range(batch, radius)
-    network = UnitRangeNetwork(batch.network, offset, scale).eval()
-    with library_randomness(batch):
-        images = (batch.inputs - offset) / scale
-        moved = function(network, images, batch.away_from, eps=radius / scale).detach()
-    return batch.inputs + scale * (moved - images)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("network")
     parser.add_argument("pixels")
     parser.add_argument("--images", type=int, default=500)
-    parser.add_argument("--slow-images", type=int, default=100, help="of attacks of many passes")
-    parser.add_argument("--only", nargs="*", help="names of attacks")
-    parser.add_argument("--threshold", type=float, help="compare AutoAttack's members at it")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="names of attacks")
     settings = parser.parse_args()
+    attacks = of_project() | of_adv_lib()
+    chosen = settings.only or list(attacks)
+    if unknown := [name for name in chosen if name not in attacks]:
+        parser.error(f"--only names {unknown[0]!r}, and there are: {', '.join(attacks)}")
     reproducible(1)
     network, _, _ = load_network(settings.network)
     inputs, _ = first_inputs(load_pixels(settings.pixels), settings.images, "cpu")
-    attacks = of_project() | of_adv_lib()
     results: dict[str, dict[str, Any]] = {}
-    for name in settings.only if settings.only is not None else attacks:
-        count = settings.slow_images if SLOW.search(name) else settings.images
-        if not count:
-            continue
-        results[name] = smallest(attacks[name], network, inputs[:count])
+    for name in chosen:
+        results[name] = smallest(attacks[name], network, inputs)
         line = {key: value for key, value in results[name].items() if key != "norms"}
         median = float(np.median(results[name]["norms"]))
         print(f"{name}: median {median:.4g}", line, file=sys.stderr, flush=True)
-    report: dict[str, Any] = {
-        "images": len(inputs),
-        "smallest": compared(results) if results else {},
-    }
-    if settings.threshold is not None:
-        report["threshold"] = settings.threshold
-        report["members"] = at_threshold(
-            network, inputs[: settings.slow_images], settings.threshold
-        )
-    print(json.dumps(report, indent=2))
+    print(json.dumps({"images": len(inputs), "smallest": compared(results)}, indent=2))
 
 
 if __name__ == "__main__":

@@ -33,9 +33,10 @@ from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.config.training import Training
 from advdim.data.batches import Batches
 from advdim.data.prepare import prepare
+from advdim.data.torchvision_import import torchvision
 from advdim.measures.vulnerability import measure
 from advdim.networks.build import Shape, build
-from advdim.networks.precision import CRAFTING
+from advdim.networks.precision import CRAFTING, precision_used
 from advdim.stages.machine import reproducible
 from advdim.streams import stream
 from advdim.training.loop import Trainer
@@ -43,7 +44,15 @@ from advdim.training.regularisers import objective
 from advdim.units import to_normalised
 
 VARIANTS = ("plain", *CRAFTING)
-MEASURES = ("accuracy", "loss", "grad_l1", "grad_l1_untied", "vulnerability", "damage")
+MEASURES = (
+    "accuracy",
+    "loss",
+    "grad_l1",
+    "grad_l1_untied",
+    "vulnerability",
+    "vulnerability_of_label",
+    "damage",
+)
 
 
 def main() -> None:
@@ -60,6 +69,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write every run into this file")
     parser.add_argument("--one", nargs=4, metavar=("VARIANT", "METHOD", "EPSILON", "SEED"))
     settings = parser.parse_args()
+    for variant in settings.variants:
+        if (
+            variant != "plain"
+            and not settings.rounded
+            and precision_used(variant, "cpu") != variant
+        ):
+            parser.error(f"a processor trains no {variant}: leave it out, or give --rounded")
     if settings.one:
         print(json.dumps(run_here(settings, *settings.one)))
         return
@@ -106,6 +122,8 @@ def run_here(
             architecture, pixels.channels, settings.size, shape.classes
         )
         copy_weights(initial, network)
+        # seconds that are not of the training
+        torchvision("transforms")
         start = time.process_time()
         plain_training(method, network, pixels, augmentation, training, strength)
         seconds = time.process_time() - start
