@@ -6,12 +6,14 @@ from advdim import records
 from advdim.config import load
 from advdim.data.contents import Contents, files_of
 from advdim.files import write_json
+from advdim.networks import precision
 from advdim.records import read_record
 from advdim.results import (
     FILES,
     Result,
     all_results,
     code_hash,
+    computation,
     config_hash,
     inputs_of,
     is_current,
@@ -65,6 +67,15 @@ def test_what_is_finished_is_of_the_present_settings(raw_config, config):
     # attacks go with their networks
     assert found == {"pixels", "initialisation"}
     assert {result.stage for result in others} == {"train", "bounds"}
+
+
+def test_a_training_does_not_go_on_at_another_precision(config, monkeypatch):
+    """On a machine whose second GPU is of an older generation."""
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: device in {"cuda:0", "cuda:2"})
+    train = next(result for result in all_results(config) if result.stage == "train")
+    one, older, same = (computation(config, train, {}, f"cuda:{number}") for number in range(3))
+    assert one == same != older
+    assert computation(config, train, {}, "cpu") not in (one, older)
 
 
 def outdated(config):

@@ -199,16 +199,22 @@ def code_hash(config: Config, result: Result) -> str:
 def computation(
     config: Config, result: Result, inputs: Mapping[str, str | None], device: str
 ) -> str:
-    """Return the digest of all that a result is computed of and by, as far as bits depend on it.
+    """Return the digest of all that a network is trained of and by, as far as bits depend on it.
 
-    A GPU's streams of random numbers do not go on on a processor.
+    A GPU's streams of random numbers do not go on on a processor, nor does a training go on at the
+    precision of another GPU.
     """
+    # loads torch, which names of results do without
+    from advdim.networks.precision import precision_used
+
+    wanted = config.training_of(result.cell.dataset, result.cell.network).precision
     parts = {
         "result": result.name,
         "settings": config_hash(config, result),
         "code": code_hash(config, result),
         "inputs": dict(inputs),
         "device": device.partition(":")[0],
+        "precision": precision_used(wanted, device),
     }
     return digest(json.dumps(parts, sort_keys=True))
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from foolbox import attacks as foolbox_attacks
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from advdim.attacks.base import Attack, Batch
 from advdim.attacks.evaluate import evaluate_attack
@@ -35,6 +36,31 @@ def smallest_norms(attack: Attack, model: nn.Module, images: Images) -> Tensor:
     inputs, labels = images
     rows = evaluate_attack(model, inputs, labels.clamp_max(1), attack, 0.05, ceiling_inf=10.0)
     return torch.from_numpy(rows[f"norm_{attack.norm}"])
+
+
+class Calls(TorchDispatchMode):
+    """The names of all operators that run within."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, function, types, arguments=(), settings=None):  # type: ignore
+        self.names.append(function.__name__.split(".")[0])
+        return function(*arguments, **(settings or {}))
+
+
+def test_a_margin_brings_nothing_from_the_host(network: nn.Module, images: Images) -> None:
+    inputs, labels = images
+    with torch.no_grad():
+        logits = network(inputs)
+    batch = Batch(network, inputs, labels, None, 0, 0)
+    with Calls() as calls:
+        margin = batch.margin(inputs)
+    assert not {"lift_fresh", "_to_copy", "_local_scalar_dense"} & set(calls.names)
+    for row, label, found in zip(logits.tolist(), labels.tolist(), margin.tolist(), strict=True):
+        left = row.pop(label)
+        assert found == pytest.approx(max(row) - left, rel=1e-3, abs=1e-4)
 
 
 # attack, largest relative excess over the exact norm

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import warnings
 from dataclasses import replace
 
 import foolbox
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from advdim.attacks.autoattack import AutoAttack
 from advdim.attacks.evaluate import evaluate_attack
-from advdim.attacks.foolbox_suite import BoundaryAttack, nearest_other
+from advdim.attacks.foolbox_suite import BoundaryAttack, library_randomness, nearest_other
 from advdim.attacks.registry import ATTACKS
 from advdim.networks.perturbations import norms
 from advdim.units import Normalisation
@@ -39,6 +40,17 @@ MINIMAL = {
 def predict(network: nn.Module, inputs: Tensor) -> Tensor:
     with torch.no_grad():
         return network(inputs).argmax(dim=1)
+
+
+def test_of_a_librarys_warnings_that_of_sums_without_an_order_is_heard(
+    network: nn.Module, images: Images
+) -> None:
+    batch = next(ATTACKS["fgsm"].batches(network, *images, 0, 64, None))
+    unordered = "put_ does not have a deterministic implementation"
+    with warnings.catch_warnings(record=True) as seen, library_randomness(batch):
+        warnings.warn("this function is slow", stacklevel=1)
+        warnings.warn(unordered, stacklevel=1)
+    assert [str(warning.message) for warning in seen] == [unordered]
 
 
 @pytest.mark.parametrize("name", sorted(FIXED))

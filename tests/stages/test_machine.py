@@ -31,8 +31,22 @@ network = nn.Sequential(
 assert (lower_bounds(network, torch.randn(2, 1, 8, 8)).sound > 0).all()
 """
 
+# A penalty on gradients differentiates twice, which no fused attention can.
+ATTENTION = """
+from advdim.stages.machine import reproducible
+import torch
+reproducible(1)
+layer = torch.nn.TransformerEncoderLayer(8, 2, dropout=0.0, batch_first=True)
+inputs = torch.randn(2, 3, 8, requires_grad=True)
+(gradient,) = torch.autograd.grad(layer(inputs).square().sum(), inputs, create_graph=True)
+gradient.square().sum().backward()
+assert layer.self_attn.in_proj_weight.grad.abs().sum() > 0
+"""
 
-@pytest.mark.parametrize("code", [TRAINING, BOUNDS], ids=["training", "bounds"])
+
+@pytest.mark.parametrize(
+    "code", [TRAINING, BOUNDS, ATTENTION], ids=["training", "bounds", "attention"]
+)
 def test_neither_a_compiler_nor_symbolic_algebra_is_loaded(code):
     code += (
         f"import sys; sys.exit(', '.join(name for name in {SLOW} if name in sys.modules) or None)"

@@ -81,9 +81,9 @@ def stop_after(asked):
     return lambda: next(times, None) is None
 
 
-# It is asked before each batch: two at the first measurement, then four an epoch and two more
-# where the epoch is measured.
-@pytest.mark.parametrize("asked", [0, 1, 2, 3, 5, 6, 7, 8, 11, 13, 17, 18])
+# It is asked before each batch: four that fill batch norm's statistics, two at the first
+# measurement, then four an epoch, one of validation, and two more where the epoch is measured.
+@pytest.mark.parametrize("asked", [0, 3, 4, 5, 6, 7, 10, 11, 12, 15, 17, 18, 30])
 @pytest.mark.parametrize("method", ["pgd_linf", "none"])
 def test_a_cell_stopped_between_any_two_batches_ends_bit_identical(pixels, tmp_path, asked, method):
     whole = trainer(pixels, method)
@@ -173,6 +173,25 @@ def test_the_first_pass_fills_batch_norm_without_learning(pixels):
     assert all(norm.num_batches_tracked == 4 for norm in norms)
 
 
+def test_every_batch_of_every_pass_asks_whether_to_stop(pixels):
+    subject, asked, passes = trainer(pixels), [], []
+    subject.stop_requested = lambda: asked.append(subject.network.training)
+    subject.network.register_forward_pre_hook(lambda *_: passes.append(len(asked)))
+    subject._fill_batch_norm_statistics()
+    assert (asked, passes) == ([True] * 4, [1, 2, 3, 4])
+    subject._validate(0, 0.0)
+    assert passes[4:] == [5]
+
+
+def test_a_stop_while_validating_leaves_the_network_in_training(pixels):
+    subject = trainer(pixels)
+    subject.stop_requested = lambda: True
+    subject.network.train()
+    with pytest.raises(Interrupted):
+        subject._validate(0, 0.0)
+    assert subject.network.training
+
+
 def test_weights_lost_in_the_last_step_end_as_diverged(pixels):
     settings = SETTINGS.model_copy(
         update={"learning_rate": 1e30, "epochs": 1, "batch_size": len(pixels.images["train"])}
@@ -183,7 +202,7 @@ def test_weights_lost_in_the_last_step_end_as_diverged(pixels):
     assert {row["epoch"] for row in outcome.rows} == {-1}
 
 
-@pytest.mark.parametrize("asked", [2, 4])
+@pytest.mark.parametrize("asked", [6, 8])
 def test_a_cell_that_diverges_after_a_stop_keeps_the_samples_from_before(pixels, tmp_path, asked):
     settings = SETTINGS.model_copy(update={"learning_rate": 1e30})
     expected = trainer(pixels, "none", settings=settings).train()
@@ -206,7 +225,7 @@ def dropping(pixels, owner=("cell", 0)):
     return subject
 
 
-@pytest.mark.parametrize("asked", [1, 3, 4, 7, 9])
+@pytest.mark.parametrize("asked", [5, 7, 8, 10, 12, 14])
 def test_a_stop_changes_nothing_where_the_network_draws_by_itself(pixels, tmp_path, asked):
     torch.manual_seed(1)
     whole = dropping(pixels)

@@ -10,14 +10,135 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.training.test_equivalence import POOLED, SIZE, STRIDED, batch, difference, networks
 
+from advdim.attacks.registry import ATTACKS
+from advdim.config.architectures import (
+    FullyConnectedNetwork,
+    ResidualNetwork,
+    VisionTransformerNetwork,
+)
+from advdim.config.existing import ModuleNetwork
+from advdim.config.training import Measurement
+from advdim.measures.vulnerability import measure
 from advdim.networks import precision
+from advdim.networks.build import Shape, build
 from advdim.networks.low_precision import AnchoredConvolution, anchored
 from advdim.networks.perturbations import loss_gradient, steepest
-from advdim.networks.precision import CRAFTING, arithmetic, precision_used
+from advdim.networks.precision import CRAFTING, arithmetic, float32_only, precision_used
 
 
 def flags():
     return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+
+def products():
+    """How every operation is computed that can be in less than float32, by the newer switches."""
+    cuda, cudnn, mkldnn = torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn
+    operations = (cuda.matmul, cudnn.conv, cudnn.rnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn)
+    return {operation.fp32_precision for operation in operations}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_switched():
+    """Set the newer switches as PyTorch starts with them, and the older ones off."""
+    float32_only()
+    backends = torch.backends
+    for owner in (backends, backends.cudnn, backends.mkldnn.conv, backends.mkldnn.rnn):
+        owner.fp32_precision = "none"
+    yield
+    float32_only()
+
+
+def switched(name, value):
+    """Return what sets a switch of ``torch.backends``."""
+    *path, last = name.split(".")
+
+    def switch():
+        owner = torch.backends
+        for part in path:
+            owner = getattr(owner, part)
+        setattr(owner, last, value)
+
+    return switch
+
+
+SWITCHES = {
+    "high": lambda: torch.set_float32_matmul_precision("high"),
+    "medium": lambda: torch.set_float32_matmul_precision("medium"),
+    **{
+        name: switched(name, value)
+        for name, value in [
+            ("cuda.matmul.allow_tf32", True),
+            ("cudnn.allow_tf32", True),
+            ("fp32_precision", "tf32"),
+            ("cuda.matmul.fp32_precision", "tf32"),
+            ("cudnn.fp32_precision", "tf32"),
+            ("cudnn.conv.fp32_precision", "tf32"),
+            ("mkldnn.matmul.fp32_precision", "bf16"),
+            ("mkldnn.conv.fp32_precision", "bf16"),
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_float32_only_overrules_each_switch(switch):
+    SWITCHES[switch]()
+    assert products() & {"tf32", "bf16"}
+    float32_only()
+    assert products() == {"ieee"}
+    # those who read the older switches find no contradiction
+    assert flags() == (False, False)
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_steps_follow_a_switch_of_any_kind_and_leave_it(switch):
+    SWITCHES[switch]()
+    before = products()
+    with precision.Arithmetic("float32", torch.nn.Identity()).step():
+        assert products() == before
+    with precision.Arithmetic("tf32", torch.nn.Identity()).step():
+        assert flags() == (True, True)
+
+
+class Hasty(torch.nn.Linear):
+    """A module of the user's that allows TF32 where it is built."""
+
+    def __init__(self, channels, size, classes):
+        super().__init__(channels * size**2, classes)
+        torch.set_float32_matmul_precision("high")
+
+    def forward(self, inputs):
+        self.seen = products()
+        return super().forward(inputs.flatten(1))
+
+
+def test_what_is_measured_is_float32_whatever_a_module_has_switched(cell):
+    settings = ModuleNetwork(kind="module", module=f"{__name__}:Hasty")
+    network = build(settings, Shape(1, 4, 3), torch.Generator())
+    assert products() == {"ieee"}
+    images, labels = torch.randn(2, 1, 4, 4), torch.tensor([0, 1])
+    for switch in SWITCHES.values():
+        switch()
+        measure(network, [(images, labels)], Measurement(), 0.1, *[torch.Generator()] * 2)
+        assert network.seen == {"ieee"}
+        switch()
+        ATTACKS["fgsm"].run(network.eval(), images, labels, 0.1)
+        assert products() == {"ieee"}
+    trainer = cell(epochs=1)
+    SWITCHES["high"]()
+    trainer._measure = lambda epoch: None
+    trainer.train()
+    assert products() == {"ieee"}
+
+
+def test_a_gpu_is_asked_for_its_own_generation(monkeypatch):
+    capability = {"cuda:0": (8, 0), "cuda:1": (7, 0)}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", capability.__getitem__)
+    wanted = ("auto", "anchored", "tf32")
+    assert [precision_used(name, "cuda:0") for name in wanted] == ["anchored", "anchored", "tf32"]
+    assert {precision_used(name, "cuda:1") for name in wanted} == {"float32"}
 
 
 def gradients(twin, *inputs):
@@ -160,8 +281,33 @@ def test_cells_train_with_their_attacks_at_every_precision(cell, monkeypatch, na
     assert len(firsts) == (32 if name == "anchored" else 0)
 
 
-def test_networks_that_are_no_sequence_are_anchored_as_they_are():
-    network = torch.nn.Linear(2, 3)
-    subject = arithmetic("anchored", network)
+WITHOUT_CONVOLUTIONS = {
+    "no sequence": torch.nn.Linear(2, 3),
+    "fully connected": torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(2, 3)),
+    "convolutions inside": torch.nn.Sequential(torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1))),
+}
+
+
+@pytest.mark.parametrize("name", ["anchored", "bfloat16_backward"])
+@pytest.mark.parametrize("network", WITHOUT_CONVOLUTIONS)
+def test_networks_of_which_nothing_is_rounded_train_in_float32(network, name):
+    subject = arithmetic(name, WITHOUT_CONVOLUTIONS[network])
+    assert (subject.precision, subject.crafting) == ("float32", WITHOUT_CONVOLUTIONS[network])
     with subject.step():
-        assert anchored(network) is network
+        assert CRAFTING[name](WITHOUT_CONVOLUTIONS[network]) is WITHOUT_CONVOLUTIONS[network]
+
+
+def test_a_cell_has_the_precision_that_its_network_lets_it(cell, monkeypatch):
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
+    networks = {
+        "float32": [
+            FullyConnectedNetwork(kind="fully_connected", layers=1, width=4),
+            VisionTransformerNetwork(kind="vision_transformer", patches=4, width=8, layers=1),
+        ],
+        # its first convolution alone
+        "anchored": [ResidualNetwork(kind="residual", widths=[4])],
+    }
+    for expected, described in networks.items():
+        for network in described:
+            trainer = cell(architecture=network, precision="anchored")
+            assert trainer.arithmetic.precision == expected

@@ -51,12 +51,13 @@ def test_a_smaller_batch_is_computed_between_repetitions(summing):
     assert seen[-1].sum() == 3
 
 
-def test_a_processor_records_nothing(cell):
+def test_a_processor_records_nothing(cell, monkeypatch):
+    for name in ("Stream", "current_stream", "CUDAGraph", "graph"):
+        monkeypatch.setattr(torch.cuda, name, None)
     trainer = cell(recorded=True)
-    trainer.train()
-    assert trainer._step == trainer._learn
     with recordable_stream(torch.device("cpu")):
-        assert not torch.cuda.is_initialized()
+        trainer.train()
+    assert trainer._step == trainer._learn
 
 
 class Stopped(Exception):

@@ -14,6 +14,7 @@ from advdim.attacks.pgd import per_sample
 from advdim.data.layout import memory_format
 from advdim.networks.answers import NO_PREDICTION, answered
 from advdim.networks.perturbations import Box, Norm, norms, project
+from advdim.networks.precision import float32_only
 
 # a claim needs a logit gap above float32 noise, so that it holds in any batch, not only in its own
 CLAIM_GAP = 1e-5
@@ -65,9 +66,9 @@ class Batch:
         """
         with torch.no_grad():
             logits = self.network(perturbed)
-        rows = torch.arange(len(logits), device=logits.device)
+        rows, classes = (torch.arange(n, device=logits.device) for n in logits.shape)
         left = logits[rows, self.away_from]
-        others = logits.index_put((rows, self.away_from), logits.new_tensor(-torch.inf))
+        others = logits.masked_fill(classes == self.away_from[:, None], -torch.inf)
         margin = others.amax(dim=1) - left - CLAIM_GAP * logits.abs().amax(dim=1)
         return margin.masked_fill(~answered(logits), torch.inf)
 
@@ -183,6 +184,7 @@ class Attack(ABC):
         if network.training:
             raise ValueError(f"{self.name}: the network is in training mode")
         attacked = network if box is None else BoxedNetwork(network, box).eval()
+        float32_only()
         size = self.block or batch_size
         inputs = inputs.contiguous(memory_format=memory_format(inputs.device))
         for first in range(0, len(inputs), size):

@@ -15,6 +15,7 @@ from advdim.config.existing import ExistingNetwork
 from advdim.config.network import AnyNetwork
 from advdim.data.layout import memory_format
 from advdim.networks.existing import build_existing, label, start
+from advdim.networks.precision import float32_only
 from advdim.networks.shape import NetworkError, Shape, first_line
 from advdim.tensor_files import DamagedFileError, read_tensors, write_tensors
 from advdim.units import Normalisation
@@ -38,6 +39,8 @@ def build(
             start(network, settings, normalisation)
     else:
         network = _described(settings, shape, random)
+    # a module that is not ours, once loaded, may have allowed other products
+    float32_only()
     return to_device(network, "cpu")
 
 

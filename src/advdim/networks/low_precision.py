@@ -5,7 +5,7 @@ Perturbations are crafted with them: only the sign or the direction of a gradien
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -171,33 +171,33 @@ def low_precision(network: nn.Module) -> nn.Module:
 def low_precision_backward(network: nn.Module) -> nn.Module:
     """Return a module that maps as ``network`` does, and whose input gradients are rounded.
 
-    The forward pass is the network's own, in float32; convolutions pass gradients on in bfloat16.
-    Networks that are no sequence of layers are returned as they are, in float32.
+    The forward pass is the network's own, in float32; those of its layers that are convolutions
+    pass gradients on in bfloat16. Convolutions inside of other layers, as of residual blocks,
+    compute in float32, and a network without any other is returned as it is.
     """
-    layers = in_turn(network)
-    if layers is None:
-        return network
-    return nn.Sequential(*_convolving(layers, LowPrecisionBackward))
+    twins = _convolving(network, LowPrecisionBackward)
+    return nn.Sequential(*twins) if twins else network
 
 
 def anchored(network: nn.Module) -> nn.Module:
     """Return a twin whose first pass is ``low_precision_backward``'s, and later ones in bfloat16.
 
-    ``Anchored.forget`` is called before each batch. Networks that are no sequence of layers are
-    returned as they are, in float32.
+    ``Anchored.forget`` is called before each batch. Convolutions inside of other layers compute in
+    float32, and a network without any other is returned as it is.
     """
-    layers = in_turn(network)
-    if layers is None:
-        return network
-    return Anchored(*_convolving(layers, AnchoredConvolution))
+    twins = _convolving(network, AnchoredConvolution)
+    return Anchored(*twins) if twins else network
 
 
 def _convolving(
-    layers: Iterable[nn.Module], twin: Callable[[nn.Conv2d], nn.Module]
-) -> Iterator[nn.Module]:
-    """Yield the layers, convolutions with padding in numbers as their twins."""
-    for layer in layers:
-        if not isinstance(layer, nn.Conv2d) or type(layer) not in CONVOLUTIONS:
-            yield layer
-        else:
-            yield layer if isinstance(layer.padding, str) else twin(layer)
+    network: nn.Module, twin: Callable[[nn.Conv2d], nn.Module]
+) -> list[nn.Module] | None:
+    """Return the layers, convolutions with padding in numbers as their twins; None without any."""
+    layers = in_turn(network) or []
+    twins = [twin(layer) if _has_twin(layer) else layer for layer in layers]  # type: ignore[arg-type]
+    return None if twins == layers else twins
+
+
+def _has_twin(layer: nn.Module) -> bool:
+    convolves = isinstance(layer, nn.Conv2d) and type(layer) in CONVOLUTIONS
+    return convolves and not isinstance(layer.padding, str)

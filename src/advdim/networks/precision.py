@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -43,21 +44,27 @@ def precision_used(wanted: str, device: torch.device | str) -> str:
 
 def has_tf32(device: torch.device | str) -> bool:
     """Return whether the device multiplies in TF32: GPUs of compute capability 8 and later."""
-    return torch.device(device).type == "cuda" and torch.cuda.get_device_capability(device) >= (8,)
+    if torch.device(device).type != "cuda" or not torch.cuda.is_available():
+        return False
+    return torch.cuda.get_device_capability(device) >= (8,)
 
 
 def has_bfloat16(device: torch.device | str) -> bool:
     """Return whether the device computes in bfloat16 faster than in float32."""
     if torch.device(device).type == "cuda":
-        # emulated below compute capability 8
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        # the generation that brought TF32 brought bfloat16; before, it is emulated
+        return has_tf32(device)
     able = torch.cpu.get_capabilities()
     return bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16"))
 
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """How one network trains at a precision; ``crafting`` is what its attacks differentiate."""
+    """How one network trains at a precision; ``crafting`` is what its attacks differentiate.
+
+    ``bfloat16_backward`` and ``anchored`` may hold for some of its convolutions only: those that
+    are layers of the network itself, and not parts of a layer, as of a residual block.
+    """
 
     precision: str
     crafting: nn.Module
@@ -67,15 +74,37 @@ class Arithmetic:
         """Surround what is computed of one batch, its backward pass included."""
         if isinstance(self.crafting, Anchored):
             self.crafting.forget()
-        with _tf32(self.precision == "tf32"):
+        with _tf32(True) if self.precision == "tf32" else contextlib.nullcontext():
             yield
 
 
 def arithmetic(precision: str, network: nn.Module) -> Arithmetic:
-    """Set up the arithmetic in which a network trains at a precision that its device has."""
+    """Set up the arithmetic in which a network trains at a precision that its device has.
+
+    It is float32 where the network has no layer that the precision would change.
+    """
+    crafting = CRAFTING[precision](network)
     if precision == "tf32":
         _keep_first_layer_exact(network)
-    return Arithmetic(precision, CRAFTING[precision](network))
+    elif crafting is network:
+        precision = "float32"
+    return Arithmetic(precision, crafting)
+
+
+def float32_only() -> None:
+    """Have every product computed in float32, however a faster one was allowed before.
+
+    PyTorch has two sets of switches, and code that is not ours may have used either. The older
+    ones are set last: who reads them finds no contradiction.
+    """
+    # PyTorch puts more into its modules than their types tell
+    backends: Any = torch.backends
+    backends.fp32_precision = backends.cudnn.fp32_precision = "ieee"
+    for operation in (backends.mkldnn.conv, backends.mkldnn.rnn):
+        operation.fp32_precision = "ieee"
+    # of a GPU and of a processor
+    torch.set_float32_matmul_precision("highest")
+    backends.cudnn.allow_tf32 = False
 
 
 def _keep_first_layer_exact(network: nn.Module) -> None:
@@ -101,8 +130,11 @@ def _keep_first_layer_exact(network: nn.Module) -> None:
 @contextlib.contextmanager
 def _tf32(allowed: bool) -> Iterator[None]:
     """Allow or forbid TF32 in convolutions and matrix products within, for the whole process."""
-    matrices, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
-    were = matrices.allow_tf32, convolutions.allow_tf32
+    matrices: Any = torch.backends.cuda.matmul
+    convolutions: Any = torch.backends.cudnn
+    # the older switches, read, may complain of the newer
+    precisions = matrices.fp32_precision, convolutions.conv.fp32_precision
+    were = tuple(precision == "tf32" for precision in precisions)
     matrices.allow_tf32 = convolutions.allow_tf32 = allowed
     try:
         yield

@@ -6,6 +6,7 @@ import os
 
 import torch
 
+from advdim.networks.precision import float32_only
 from advdim.runs.memory import keep_freed_memory
 
 # The workspace with which cuBLAS adds in a fixed order; it is read when CUDA starts.
@@ -26,8 +27,19 @@ def reproducible(threads: int) -> None:
     # nothing here reads memory that it has not written
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    plain_attention()
+    float32_only()
+
+
+def plain_attention() -> None:
+    """Have attention computed as products and a softmax, on a processor, too.
+
+    The fused kernels' backward passes have no derivative, which a penalty on gradients needs, and
+    on a GPU no fixed order of sums.
+    """
+    torch.backends.cuda.enable_flash_sdp(False)
+    torch.backends.cuda.enable_mem_efficient_sdp(False)
+    torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def fix_cublas() -> None:

@@ -21,7 +21,7 @@ from advdim.data.batches import Batches
 from advdim.data.pixels import SPLITS, Pixels
 from advdim.measures.vulnerability import SampleMeasures, accuracy, measure
 from advdim.networks.build import to_device
-from advdim.networks.precision import arithmetic, precision_used
+from advdim.networks.precision import arithmetic, float32_only, precision_used
 from advdim.streams import stream, stream_seed
 from advdim.training.checkpoint import TrainingState, resume, save_checkpoint
 from advdim.training.descent import Descent
@@ -74,9 +74,9 @@ class Trainer:
         of its batch norms, as pre-trained ones do. ``recorded`` says that a GPU may repeat a
         step from a recording: network and objective neither wait for it nor look into tensors.
         """
-        precision = precision_used(settings.precision, device)
+        self.arithmetic = arithmetic(precision_used(settings.precision, device), network)
+        precision = self.arithmetic.precision
         self.network = to_device(network, device, precision)
-        self.arithmetic = arithmetic(precision, self.network)
         self.batches = {split: Batches(pixels, split, device, precision) for split in SPLITS}
         self.objective = objective
         self.epsilon = epsilon
@@ -108,6 +108,7 @@ class Trainer:
         a network that answers no image, ends the cell as ``diverged``, with its rows so far. Raises
         Interrupted, after writing the checkpoint, where ``stop_requested`` says so.
         """
+        float32_only()
         devices = [self.device] if self.device.type == "cuda" else []
         with recordable_stream(self.device), torch.random.fork_rng(devices=devices):
             return self._train(checkpoint)
@@ -210,7 +211,7 @@ class Trainer:
 
     def _validate(self, epoch: int, loss: float) -> float:
         batches = self.batches["validation"].ordered(self.settings.measurement.batch_size)
-        validation = accuracy(self.network, batches)
+        validation = accuracy(self.network, self._interruptible(batches))
         log.info(
             "epoch %d/%d: objective %.4f, validation accuracy %.4f, %.1f s",
             epoch + 1, self.settings.epochs, loss, validation, self._seconds(),
@@ -238,9 +239,8 @@ class Trainer:
         self.network.train()
         self._seed_own_stream(-1)
         order = stream(*self.owner, "batch norm pass")
-        for inputs, _ in self.batches["train"].shuffled(
-            self.settings.batch_size, self.augmentation, order
-        ):
+        batches = self.batches["train"].shuffled(self.settings.batch_size, self.augmentation, order)
+        for inputs, _ in self._interruptible(batches):
             self.network(inputs)
 
     def _measure(self, epoch: int) -> None:
