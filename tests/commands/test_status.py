@@ -61,7 +61,7 @@ def test_before_anything_has_run(sweep, said, tmp_path):
     assert all(row["all"] == row["waiting"] for row in table.values())
     assert (
         "Told by finished results of the same kind: 0; guessed, where none of the kind is "
-        "finished: 15; unknown and not counted: 3." in " ".join(out.split())
+        "finished: 16; unknown and not counted: 2." in " ".join(out.split())
     )
     assert not (tmp_path / "results").exists()
 

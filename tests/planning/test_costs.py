@@ -1,5 +1,6 @@
 import pytest
 import torch
+import yaml
 from torch import nn
 
 from advdim.config import load
@@ -9,18 +10,22 @@ from advdim.planning.costs import (
     attack_passes,
     footprint,
     groups_of_cells,
-    memory_megabytes,
-    minutes,
     resources_of,
     training_seconds,
 )
-from advdim.results import all_results
+from advdim.results import Result, all_results
 from advdim.streams import stream
 from advdim.sweep import Cell, experiments_by_cell
+from tests.workflow.conftest import ROOT
 
 
 def cell_of(config, size, method="pgd_linf"):
     return Cell("digits", "maxpool4", size, method, "0.01", 0)
+
+
+def request(config, cell, stage="train", attempt=1, **options):
+    values = {**cell.wildcards(), "attack": "pgd_linf"}
+    return resources_of(config, Result.of(stage, values), attempt, **options)
 
 
 def test_multiply_adds_are_those_of_the_built_network(raw_config):
@@ -48,7 +53,8 @@ def test_requests_grow_with_size_epochs_and_attempt(raw_config):
     assert training_seconds(config, large) > 3 * training_seconds(config, small)
     assert training_seconds(longer, small) > 3 * training_seconds(config, small)
     for cell in experiments_by_cell(config):
-        assert memory_megabytes(config, cell, 2) >= 2 * memory_megabytes(config, cell, 1) - 1
+        once, twice = (request(config, cell, attempt=attempt)["mem_mb"] for attempt in (1, 2))
+        assert twice >= 2 * once - 1
 
 
 def test_every_result_asks_for_more_at_each_attempt(raw_config):
@@ -60,8 +66,15 @@ def test_every_result_asks_for_more_at_each_attempt(raw_config):
         assert first["gpu_mb"] > 0 or result.stage in {"pixels", "bounds"}
         on_cpu = load({**raw_config, "device": "cpu"})
         assert resources_of(on_cpu, result, 1)["gpu_mb"] == 0
-    assert minutes(0, 1) == 5
-    assert minutes(600, 3) == 3 * 25
+
+
+def test_requests_grow_until_the_last_start_that_works(raw_config):
+    """One more start may only find that all before it were killed."""
+    config = load({**raw_config, "multiply_adds_per_second": 1e5})
+    for result in all_results(config):
+        first, third, fourth = (resources_of(config, result, attempt) for attempt in (1, 3, 4))
+        assert fourth == third
+        assert third["runtime"] >= 3 * first["runtime"] - 3
 
 
 def test_larger_batches_of_attacks_ask_for_more_memory(raw_config):
@@ -70,14 +83,79 @@ def test_larger_batches_of_attacks_ask_for_more_memory(raw_config):
     for images in (32, 400, 5000):
         raw_config["attacks"] |= {"batch_size": images, "images": None}
         config = load(raw_config)
-        attack = next(result for result in all_results(config) if result.stage == "attack")
-        train = next(r for r in all_results(config) if r.stage == "train" and r.cell == attack.cell)
-        found.append([resources_of(config, r, 1)["mem_mb"] for r in (train, attack)])
+        found.append(
+            [request(config, cell_of(config, 16), s)["mem_mb"] for s in ("train", "attack")]
+        )
     (train, small), (_, large), (_, all_images) = found
-    assert small == train < large < all_images
+    assert small < large < all_images
     assert {of_train for of_train, _ in found} == {train}
     # no more images than there are
     assert (all_images - 1500) / (large - 1500) < 500 / 400
+
+
+def test_smaller_batches_of_measurements_ask_for_less_of_a_gpu():
+    def megabytes(**measurement):
+        raw = yaml.safe_load((ROOT / "config/presets/paper.yaml").read_text())
+        raw["device"] = "cuda"
+        raw["networks"]["maxpool8"]["training"]["measurement"] |= measurement
+        config = load(raw)
+        cell = Cell("cifar10", "maxpool8", 256, "pgd_linf", "0.01", 0)
+        return request(config, cell)["gpu_mb"], request(config, cell, "attack")["gpu_mb"]
+
+    usual, attack = megabytes()
+    # Of 22 million activations an image, 256 in a measurement and 32 in a step.
+    assert 60_000 < usual < 90_000
+    assert megabytes(batch_size=32) < (usual / 3, attack + 1)
+    assert megabytes(batch_size=32)[1] == attack < 12_000
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto", "cuda"])
+def test_activations_on_a_gpu_take_no_memory_of_its_host(raw_config, device):
+    def megabytes(width):
+        raw_config["networks"]["maxpool4"]["width"] = width
+        config = load({**raw_config, "device": device})
+        results = {r.stage: r for r in all_results(config) if "strided4" not in r.name}
+        return {stage: resources_of(config, r, 1)["mem_mb"] for stage, r in results.items()}
+
+    narrow, wide = megabytes(4), megabytes(4096)
+    larger = {stage for stage in narrow if wide[stage] > narrow[stage]}
+    assert larger == ({"bounds"} if device == "cuda" else set(narrow) - {"pixels"})
+
+
+def test_a_method_with_a_graph_per_class_asks_for_more_memory(raw_config):
+    raw_config["networks"]["maxpool4"]["width"] = 256
+    config = load(raw_config)
+    plain, usual, classes = (
+        request(config, cell_of(config, 16, method))["mem_mb"]
+        for method in ("none", "grad_l1", "cross_lipschitz")
+    )
+    assert plain == usual < classes
+
+
+def test_fresh_networks_ask_for_memory_by_size_batch_and_attempt(raw_config):
+    raw_config["networks"]["maxpool4"]["width"] = 1024
+
+    def megabytes(batch_size, size, attempt):
+        raw_config["initialisation"]["fresh"] |= {"batch_size": batch_size, "sizes": [8, size]}
+        config = load(raw_config)
+        result = Result("initialisation", ("fresh", "maxpool4"))
+        return resources_of(config, result, attempt)["mem_mb"]
+
+    small = megabytes(16, 16, 1)
+    assert small < min(megabytes(64, 16, 1), megabytes(16, 32, 1))
+    assert megabytes(16, 16, 2) >= 2 * small - 1
+
+
+def test_members_of_a_group_share_the_time_that_a_job_takes_to_start(raw_config):
+    config = load({**raw_config, "multiply_adds_per_second": 1e12})
+    cell = cell_of(config, 8)
+    alone = {stage: request(config, cell, stage)["runtime"] for stage in ("train", "attack")}
+    assert min(alone.values()) > 5
+    member = {
+        stage: request(config, cell, stage, alone=False)["runtime"]
+        for stage in ("train", "attack", "bounds")
+    }
+    assert member == {"train": 3, "attack": 1, "bounds": 1}
 
 
 def test_many_fresh_networks_ask_for_more_time(raw_config):
@@ -87,7 +165,7 @@ def test_many_fresh_networks_ask_for_more_time(raw_config):
         (result, *_) = [r for r in all_results(config) if r.stage == "initialisation"]
         return resources_of(config, result, 1)["runtime"]
 
-    assert runtime(1, 1e12) == 60
+    assert 5 < runtime(1, 1e12) < 10
     few, many = runtime(10, 1e4), runtime(100, 1e4)
     assert (many - 5) / (few - 5) == pytest.approx(10, rel=0.02)
 

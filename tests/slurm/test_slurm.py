@@ -21,6 +21,8 @@ from tests.workflow.conftest import ROOT, Workflow
 
 pytestmark = pytest.mark.slurm
 PROFILE = ROOT / "profiles/slurm"
+# A scheduler that nobody else waits for may be asked often.
+CLUSTER = ("--profile", str(PROFILE), "--slurm-init-seconds-before-status-checks", "5")
 # The time of a long cell does not run out on a slow machine, for a new attempt would hide the rest.
 UNHURRIED = ("--set-resources", "train:runtime=20")
 # What may differ between two runs of the same cell.
@@ -132,7 +134,7 @@ def test_short_cells_share_jobs_and_tables_are_those_of_a_local_run(raw_config, 
         workflow.folder.mkdir()
     local.run("--cores", "2")
     before = submitted()
-    cluster.run("--profile", str(PROFILE), "--group-components", "seconds=3", "initialisation=4")
+    cluster.run(*CLUSTER, "--group-components", "seconds=3", "initialisation=4")
     same_tables(local, cluster)
     new = {job: row for job, row in submitted().items() if job not in before}
     # Seven cells, of which four with an attack and bounds each.
@@ -155,7 +157,7 @@ def test_a_cell_that_is_cancelled_then_killed_continues_and_ends_the_same(raw_co
     for workflow in (local, cluster):
         workflow.folder.mkdir()
     local.run("--cores", "2")
-    running = cluster.start("--profile", str(PROFILE), *UNHURRIED)
+    running = cluster.start(*CLUSTER, *UNHURRIED)
     trains(cluster, 20)
     slurm("scancel", training_job())
     wait_for(lambda: "resumed at batch" in training_logs(cluster))
@@ -180,7 +182,7 @@ def kill_training(workflow: Workflow) -> None:
 def test_a_cell_out_of_time_is_warned_and_continues(raw_config, tmp_path):
     cluster = Workflow(tmp_path, long_cell(raw_config, epochs=3000))
     cluster.run(
-        "--profile", str(PROFILE),
+        *CLUSTER,
         # Two minutes at first; warned after one, when it has trained for a while.
         "--set-resources", "train:runtime=attempt*2", "train:slurm_extra='--signal=TERM@60'",
     )  # fmt: skip
@@ -190,7 +192,7 @@ def test_a_cell_out_of_time_is_warned_and_continues(raw_config, tmp_path):
 
 def test_a_requeued_job_continues_and_a_drained_node_finishes_it(raw_config, tmp_path):
     cluster = Workflow(tmp_path, long_cell(raw_config, epochs=1200))
-    running = cluster.start("--profile", str(PROFILE), *UNHURRIED)
+    running = cluster.start(*CLUSTER, *UNHURRIED)
     trains(cluster, 20)
     job = training_job()
     slurm("scontrol", "requeue", job)
@@ -209,9 +211,17 @@ def test_a_requeued_job_continues_and_a_drained_node_finishes_it(raw_config, tmp
     assert training_logs(cluster).count("training dataset=") == 1
 
 
+def test_a_group_out_of_time_writes_its_state_and_continues(raw_config, tmp_path):
+    cluster = Workflow(tmp_path, long_cell(raw_config, epochs=2000))
+    # Too short for a checkpoint on the way, which is written every two minutes.
+    cluster.run(*CLUSTER, "--set-resources", "train:runtime=attempt")
+    assert "resumed at batch" in training_logs(cluster)
+    assert "TIMEOUT" in slurm("squeue", "-h", "-t", "all", "-o", "%T")
+
+
 def test_a_failing_cell_costs_the_others_of_its_job_nothing(raw_config, tmp_path):
     cluster = faulty_cells(raw_config, tmp_path, "raise")
-    done = cluster.run("--profile", str(PROFILE), check=False)
+    done = cluster.run(*CLUSTER, check=False)
     assert done.returncode
     assert "1 failed; everything else is made" in done.stderr
     cells = read_table(cluster.results / "tables/cells.parquet")
@@ -228,7 +238,7 @@ def test_a_member_that_hangs_or_is_killed_is_tried_again_alone(raw_config, tmp_p
     # Longer than it takes to load libraries on a busy machine.
     raw_config["hang_minutes"] = 0.75
     cluster = faulty_cells(raw_config, tmp_path, fault)
-    cluster.run("--profile", str(PROFILE))
+    cluster.run(*CLUSTER)
     cells = read_table(cluster.results / "tables/cells.parquet")
     assert list(cells["status"]) == ["done"] * 3
     assert len(cluster.logs()) == 3
@@ -237,23 +247,30 @@ def test_a_member_that_hangs_or_is_killed_is_tried_again_alone(raw_config, tmp_p
 def test_what_a_profile_sets_stays_when_a_user_adds_options(raw_config, tmp_path):
     cluster = Workflow(tmp_path, long_cell(raw_config, epochs=10))
     done = cluster.run(
-        "--profile", str(PROFILE), "--config", "device=cpu", "--verbose", "--until", "train",
+        *CLUSTER, "--config", "device=cpu", "--verbose", "--until", "train",
+        "--resources", "gpu_mb=40000", "runtime=9",
         "--default-resources", "slurm_partition=main", "runtime=7",
         "--set-resources", "train:mem_mb=0",
     )  # fmt: skip
     calls = re.findall(r"sbatch call: (.*)", done.stdout + done.stderr)
     assert len(calls) == 2
-    assert all("--signal=TERM@120" in call and "-p main" in call for call in calls)
-    # Where memory may not be asked for, it is not.
+    assert all("-p main" in call and "--cpus-per-task=1 " in call for call in calls)
+    # A job of its own is warned; one that short cells share is told when its time is over.
     (training,) = [call for call in calls if "rule_seconds_train" in call]
+    (pixels,) = [call for call in calls if call != training]
+    assert "--signal=TERM@120" in pixels
+    assert "--signal" not in training
+    # No more than a partition gives.
+    assert " -t 9 " in pixels
+    # Where memory may not be asked for, it is not.
     assert "--mem" not in training
 
 
 def test_a_forced_rule_is_made_again_on_the_cluster_once(raw_config, tmp_path):
     cluster = Workflow(tmp_path, long_cell(raw_config, epochs=10))
-    cluster.run("--profile", str(PROFILE))
+    cluster.run(*CLUSTER)
     before = next(cluster.results.rglob("run.json")).stat().st_mtime_ns
-    cluster.run("--profile", str(PROFILE), "-R", "train", "--until", "train")
+    cluster.run(*CLUSTER, "-R", "train", "--until", "train")
     assert next(cluster.results.rglob("run.json")).stat().st_mtime_ns > before
     assert training_logs(cluster).count("training dataset=") == 1
     assert "INFO current" not in training_logs(cluster)
@@ -262,7 +279,7 @@ def test_a_forced_rule_is_made_again_on_the_cluster_once(raw_config, tmp_path):
 def test_the_driver_may_be_a_job_itself(raw_config, tmp_path):
     """Where no process may stay on the login node."""
     cluster = Workflow(tmp_path, long_cell(raw_config, epochs=10))
-    command = cluster.command("--profile", str(PROFILE), "--until", "train")
+    command = cluster.command(*CLUSTER, "--until", "train")
     job = ["--mem=4G", "--output=driver.txt", "--wrap", shlex.join(command["args"])]
     subprocess.run(
         ["sbatch", "--wait", *job],

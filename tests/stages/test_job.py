@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from advdim.config import load
+from advdim.planning.costs import MOST_STARTS
 from advdim.records import read_record
 from advdim.results import Result, all_results, revision
 from advdim.stages.job import make
@@ -32,6 +33,8 @@ class Faulty(torch.nn.Linear):
                 raise RuntimeError("this network cannot be trained")
             if self.fault == "full disk":
                 raise OSError("No space left on device")
+            if self.fault == "no room on the GPU":
+                raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling a function")
             if self.fault == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(1000)
@@ -150,21 +153,69 @@ def test_a_mended_cell_is_made_and_so_is_what_waits_for_it(sweep, tmp_path):
     assert "current" in log_of(config, attack)
 
 
-def test_a_cell_that_kills_its_process_twice_is_a_record(sweep):
+def test_a_cell_that_kills_its_process_each_time_is_a_record(sweep):
     config, train, _ = sweep("kill")
-    assert run(config, train) == -signal.SIGKILL
-    assert not train.record(config).exists()
-    assert run(config, train) == -signal.SIGKILL
+    for _ in range(MOST_STARTS):
+        assert run(config, train) == -signal.SIGKILL
+        assert not train.record(config).exists()
     assert run(config, train) == 0
     record = read_record(train.record(config))
     assert record["status"] == "failed"
-    assert "its process has ended 2 times (killed, or out of memory)" in record["error"]
+    assert "its process has ended 3 times (killed, or out of memory)" in record["error"]
+    assert "given_up" not in record
     # The next run gives it another chance.
     assert run(config, train) == -signal.SIGKILL
 
 
-def test_an_error_of_the_machine_ends_the_process_to_be_tried_again(sweep, tmp_path):
-    config, train, _ = sweep("full disk", once=str(tmp_path / "once"))
+def kill_in_training(config, train, epoch):
+    """Kill the process that trains, once it has come to an epoch."""
+    job = start(config, train)
+    while f"INFO epoch {epoch}/" not in (
+        log_of(config, train) if train.log(config).exists() else ""
+    ):
+        assert job.is_alive()
+        time.sleep(0.01)
+    job.kill()
+    job.join(timeout=60)
+    assert job.exitcode == -signal.SIGKILL
+
+
+@pytest.fixture
+def state_of_each_batch(monkeypatch):
+    """Let jobs write their state after every batch."""
+    from advdim.stages import train
+
+    trainer = train.Trainer
+    often = {"checkpoint_seconds": 0}
+    monkeypatch.setattr(train, "Trainer", lambda *a, **k: trainer(*a, **{**k, **often}))
+
+
+@pytest.mark.usefixtures("state_of_each_batch")
+def test_a_training_that_each_kill_finds_further_is_never_given_up(sweep):
+    config, train, _ = sweep(epochs=100_000)
+    for kills in range(1, MOST_STARTS + 3):
+        kill_in_training(config, train, 2 * kills)
+        assert not train.record(config).exists()
+    assert log_of(config, train).count("resumed at batch") == MOST_STARTS + 1
+
+
+@pytest.mark.usefixtures("state_of_each_batch")
+def test_a_training_that_is_given_up_keeps_its_state_for_the_next_run(sweep):
+    config, train, _ = sweep(epochs=100_000)
+    kill_in_training(config, train, 2)
+    for number in range(1, MOST_STARTS + 1):
+        (train.unfinished(config) / f"ended-{number}").write_text("killed")
+    assert run(config, train, run="first") == 0
+    assert "has ended 3 times" in read_record(train.record(config))["error"]
+    # Seen once more in the same run, as by what hangs on it.
+    assert run(config, train, run="first") == 0
+    kill_in_training(config, train, 4)
+    assert log_of(config, train).count("resumed at batch") == 1
+
+
+@pytest.mark.parametrize("fault", ["full disk", "no room on the GPU"])
+def test_an_error_of_the_machine_ends_the_process_to_be_tried_again(sweep, tmp_path, fault):
+    config, train, _ = sweep(fault, once=str(tmp_path / "once"))
     assert run(config, train) == 1
     assert not train.record(config).exists()
     assert run(config, train) == 0
@@ -173,9 +224,9 @@ def test_an_error_of_the_machine_ends_the_process_to_be_tried_again(sweep, tmp_p
 
 def test_an_error_of_the_machine_that_stays_is_named_in_the_record(sweep):
     config, train, _ = sweep("full disk")
-    assert [run(config, train) for _ in range(3)] == [1, 1, 0]
+    assert [run(config, train) for _ in range(MOST_STARTS + 1)] == [1, 1, 1, 0]
     error = read_record(train.record(config))["error"]
-    assert "2 times (OSError: No space left on device)" in error
+    assert "3 times (OSError: No space left on device)" in error
 
 
 def test_a_hanging_worker_is_ended_and_its_cell_continues(sweep, tmp_path):

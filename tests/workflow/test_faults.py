@@ -75,12 +75,12 @@ def test_a_failed_cell_is_named_and_everything_else_is_made(failing, tmp_path):
     assert sum(text.count("training dataset=") for text in failing.logs().values()) == 2
 
 
-def test_a_cell_that_kills_its_process_twice_fails_alone(failing, tmp_path):
+def test_a_cell_that_kills_its_process_each_time_fails_alone(failing, tmp_path):
     (tmp_path / "deadly").touch()
     failing.only("e")
     failing.config["experiments"]["e"]["attacks"] = []
     done = failing.run("--cores", "2", *PROFILE, check=False)
-    assert "its process has ended 2 times (killed, or out of memory)" in done.stderr
+    assert "its process has ended 3 times (killed, or out of memory)" in done.stderr
     assert "1 failed" in done.stderr
     cells = read_table(tmp_path / "results/tables/cells.parquet")
     assert list(cells["status"]) == ["done", "failed"]

@@ -55,10 +55,11 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-# Members of a group run one after another: each takes the one slot that a cluster's job has, by
-# its profile. Elsewhere nothing counts slots.
+# Members of a group run one after another: each takes the one slot that a cluster's job has.
+# Elsewhere nothing counts slots. A limit of minutes (--resources runtime=...) is each job's own.
 resource_scopes:
     slot="local",
+    runtime="local",
 
 
 # What a job, on whatever machine, has to know of the run that it belongs to.
@@ -75,9 +76,19 @@ def publish_run():
 
 
 os.environ.setdefault("ADVDIM_RUN", "")
-# Of a group on another machine, too.
+
+
+# Of a group on another machine.
 if not workflow.is_main_process:
     workflow.global_resources["slot"] = 1
+
+
+# Where jobs run is not known yet while rules are read.
+def one_slot(wildcards):
+    """Let a cluster's jobs have one slot each, which their members take; return that one."""
+    if workflow.non_local_exec:
+        workflow.global_resources["slot"] = 1
+    return 1
 
 
 envvars:
@@ -112,8 +123,15 @@ def settings_of_kind(kind):
 
 
 @cache
-def resources_of_kind(kind, attempt):
-    return resources_of(CONFIG, kind, attempt)
+def resources_of_kind(kind, attempt, alone):
+    return resources_of(CONFIG, kind, attempt, alone)
+
+
+def is_alone(result):
+    """Tell whether a result has a job of its own on a cluster."""
+    if result.stage in {"pixels", "initialisation"}:
+        return result.stage == "pixels"
+    return groups()[result.cell] is None
 
 
 def params(stage):
@@ -132,13 +150,19 @@ def params(stage):
 
 
 def resources(stage):
-    """Resources by name; a job is told to write its state before a cluster's time is over."""
+    """Resources by name; a long job is told to write its state before a cluster's time is over."""
 
     def resource(name):
-        return lambda wildcards, attempt: resources_of_kind(
-            result_of(stage, wildcards).kind, attempt
-        )[name]
+        def value(wildcards, attempt):
+            result = result_of(stage, wildcards)
+            return resources_of_kind(result.kind, attempt, is_alone(result))[name]
+
+        return value
+
+    # Of short ones, the two minutes might be all: they are told when their time is over.
+    def slurm_extra(wildcards):
+        return "--signal=TERM@120" if is_alone(result_of(stage, wildcards)) else ""
 
     estimated = {name: resource(name) for name in ("mem_mb", "runtime", "gpu_mb")}
     gpu = int(CONFIG.device == "cuda" and stage not in {"pixels", "bounds"})
-    return {**estimated, "slot": 1, "gpu": gpu, "slurm_extra": "--signal=TERM@120"}
+    return {**estimated, "slot": one_slot, "gpu": gpu, "slurm_extra": slurm_extra}

@@ -12,6 +12,7 @@ make(
     result,
     revision=snakemake.params.made_from["revision"],
     threads=snakemake.threads,
+    gpu_megabytes=snakemake.resources.gpu_mb,
     forced=run.forces(snakemake.rule, snakemake.output),
     run=run.name,
 )

@@ -30,8 +30,26 @@ USUAL_CLASSES = 10
 BOUND_PASSES = 300.0
 # What a forward and backward pass of a batch costs a processor beside its arithmetic, in seconds.
 PASS_OVERHEAD = 2e-3
-# float32, and some eight copies of an activation alive in a measurement's backward pass.
-BYTES_PER_ACTIVATION = 4 * 8
+# Bytes per image of a batch and activation (two per output of a convolution) that a gradient with
+# respect to the input holds, and a training step: a third more than what processes grow by from 32
+# to 128 pixels (docs/speed.md), 9 under an attack; 9 without a method, 17 with grad_l1.
+BYTES_MEASURING = 12
+BYTES_TRAINING = 24
+# A graph per class, of ten.
+BYTES_OF_METHOD = {"cross_lipschitz": 96}
+# In MB: the program where it computes; the host of one on a GPU, with CUDA's libraries; the layers
+# that bounds linearise.
+PROGRAM = 1500
+HOST_OF_GPU = 4000
+LINEARISED = 2000
+# Starts that work on a result and bring it no further, after which it counts as failed. A profile's
+# ``retries`` are as many: the last start finds that all were killed, and records it.
+MOST_STARTS = 3
+# Minutes for the start of a job on a slow file system, and the two before its end in which it may
+# write its state. Members of a group share those of the networks among them: the start of one takes
+# seconds.
+MINUTES_ALONE = 5.0
+MINUTES_OF_MEMBER = {"train": 2.0, "initialisation": 2.0, "attack": 0.5, "bounds": 0.5}
 # Peak float32 arithmetic without tensor cores (no TF32: whatever is measured is float32),
 # in 1e12 operations per second, from NVIDIA's data sheets; a multiply-add is two operations.
 GPU_TERAFLOPS = {
@@ -69,19 +87,29 @@ def training_seconds(config: Config, cell: Cell, overhead: float = PASS_OVERHEAD
 
     ``overhead`` is that of one pass of a batch, in seconds.
     """
-    settings, dataset = (
-        config.training_of(cell.dataset, cell.network),
-        config.datasets[cell.dataset],
-    )
-    train, test = dataset.image_counts()
+    settings = config.training_of(cell.dataset, cell.network)
     passes = training_passes(cell.method, getattr(config.methods, cell.method))
-    measured = 1 + sum(settings.measured(epoch) for epoch in range(settings.epochs))
-    per_measurement = 2 * min(settings.measurement.images or test, test)
-    trained = train * settings.epochs * passes
-    images = measured * per_measurement * measuring_passes(settings.measurement)
+    trained = trained_images(config, cell) * passes
+    measured = measured_images(config, cell) * measuring_passes(settings.measurement)
     return _seconds(config, cell, trained, settings.batch_size, overhead) + _seconds(
-        config, cell, images, settings.measurement.batch_size, overhead
+        config, cell, measured, settings.measurement.batch_size, overhead
     )
+
+
+def trained_images(config: Config, cell: Cell) -> float:
+    """Count the images of a cell's training steps in all epochs, those for validation left out."""
+    dataset = config.datasets[cell.dataset]
+    train, _ = dataset.image_counts()
+    epochs = config.training_of(cell.dataset, cell.network).epochs
+    return train * (1 - dataset.validation_fraction) * epochs
+
+
+def measured_images(config: Config, cell: Cell) -> int:
+    """Count the images of all of a cell's measurements, of both splits."""
+    settings = config.training_of(cell.dataset, cell.network)
+    _, test = config.datasets[cell.dataset].image_counts()
+    measurements = 1 + sum(settings.measured(epoch) for epoch in range(settings.epochs))
+    return measurements * 2 * min(settings.measurement.images or test, test)
 
 
 def measuring_passes(settings: Measurement) -> float:
@@ -145,36 +173,95 @@ def _seconds_with_all(config: Config, cell: Cell, experiments: Sequence[Experime
     return seconds
 
 
-def resources_of(config: Config, result: Result, attempt: int) -> dict[str, int]:
-    """Return what to ask a scheduler for: memory in MB, minutes, and memory of a GPU in MB."""
-    stage = result.stage
-    if stage == "pixels":
+def resources_of(
+    config: Config, result: Result, attempt: int, alone: bool = True
+) -> dict[str, int]:
+    """Return what to ask a scheduler for: memory in MB, minutes, and memory of a GPU in MB.
+
+    ``attempt`` counts from 1; from ``MOST_STARTS`` on requests grow no more. ``alone``: the result
+    has a job of its own, and does not share one with a group.
+    """
+    attempt, stage = min(attempt, MOST_STARTS), result.stage
+    seconds = estimated_seconds(config, result)
+    if seconds is None:
         return {"mem_mb": 4000, "runtime": 60 * attempt, "gpu_mb": 0}
-    if stage == "initialisation":
-        seconds = initialisation_seconds(config, **result.wildcards)
-        return {
-            "mem_mb": 4000,
-            "runtime": max(60 * attempt, minutes(seconds, attempt)),
-            "gpu_mb": 0 if config.device == "cpu" else 4000,
-        }
-    cell = result.cell
-    memory = memory_megabytes(config, cell, attempt, stage)
+    start = MINUTES_ALONE if alone else MINUTES_OF_MEMBER[stage]
+    runtime = math.ceil(attempt * (start + 2 * seconds / 60))
+    pixels, activations = _pixel_bytes(config, result), _activation_bytes(config, result)
+    held = math.ceil(attempt * (PROGRAM + (pixels + activations) / 1e6))
     if stage == "bounds":
-        return {
-            "mem_mb": 2000 + memory,
-            "runtime": minutes(bound_seconds(config, cell), attempt),
-            "gpu_mb": 0,
-        }
-    seconds = (
-        training_seconds(config, cell)
-        if stage == "train"
-        else attack_seconds(config, cell, result.wildcards["attack"])
-    )
+        return {"mem_mb": LINEARISED + held, "runtime": runtime, "gpu_mb": 0}
+    on_gpu = config.device == "cuda"
     return {
-        "mem_mb": memory,
-        "runtime": minutes(seconds, attempt),
-        "gpu_mb": gpu_megabytes(config, cell, attempt, stage),
+        "mem_mb": math.ceil(attempt * (HOST_OF_GPU + pixels / 1e6)) if on_gpu else held,
+        "runtime": runtime,
+        "gpu_mb": 0 if config.device == "cpu" else held,
     }
+
+
+def gpu_megabytes(config: Config, cell: Cell, attempt: int) -> int:
+    """Return the GPU memory to keep for a cell's training, in MB; 0 without a GPU."""
+    return resources_of(config, Result.of("train", cell.wildcards()), attempt)["gpu_mb"]
+
+
+def _pixel_bytes(config: Config, result: Result) -> float:
+    """Return the bytes of all images as stored, and of two copies of them."""
+    cell = _largest_cell(config, result)
+    dataset = config.datasets[cell.dataset]
+    edge = min(cell.size, dataset.native_edge or cell.size)
+    return 3.0 * sum(dataset.image_counts()) * dataset.usual_channels * edge**2
+
+
+def _activation_bytes(config: Config, result: Result) -> float:
+    """Return what the batches hold that are computed at once.
+
+    A recorded training step keeps its memory while its network is measured.
+    """
+    cell = _largest_cell(config, result)
+    training = config.training_of(cell.dataset, cell.network)
+    _, test = config.datasets[cell.dataset].image_counts()
+    if result.stage == "attack":
+        per_activation = BYTES_MEASURING * min(
+            config.attacks.batch_size, config.attacks.images or test
+        )
+    elif result.stage == "initialisation":
+        fresh = config.initialisation[result.wildcards["experiment"]]
+        per_activation = BYTES_MEASURING * fresh.batch_size
+    elif result.stage == "bounds":
+        # Of large images one at a time, all classes at once; what small ones hold has a limit.
+        per_activation = BYTES_TRAINING * USUAL_CLASSES
+    else:
+        step = BYTES_OF_METHOD.get(cell.method, BYTES_TRAINING) * training.batch_size
+        per_activation = step + BYTES_MEASURING * training.measurement.batch_size
+    return per_activation * footprint(config, cell).activations
+
+
+def _largest_cell(config: Config, result: Result) -> Cell:
+    """Return the result's cell; of fresh networks, what one of the largest size would be."""
+    if result.stage != "initialisation":
+        return result.cell
+    return _fresh_cells(config, **result.wildcards)[-1]
+
+
+def _fresh_cells(config: Config, experiment: str, network: str) -> list[Cell]:
+    """Return, by size, what the cells of an architecture's fresh networks would be."""
+    settings = config.initialisation[experiment]
+    sizes = sorted(settings.sizes)
+    return [Cell(settings.dataset, network, size, "none", "0", 0) for size in sizes]
+
+
+def estimated_seconds(config: Config, result: Result) -> float | None:
+    """Estimate the seconds of a result at the configured rate; None: nothing tells them."""
+    match result.stage:
+        case "train":
+            return training_seconds(config, result.cell)
+        case "attack":
+            return attack_seconds(config, result.cell, result.wildcards["attack"])
+        case "bounds":
+            return bound_seconds(config, result.cell)
+        case "initialisation":
+            return initialisation_seconds(config, **result.wildcards)
+    return None
 
 
 def bound_seconds(config: Config, cell: Cell) -> float:
@@ -190,37 +277,5 @@ def initialisation_seconds(config: Config, experiment: str, network: str) -> flo
     classes = config.datasets[settings.dataset].usual_classes() or USUAL_CLASSES
     # One forward and a backward pass per class, with ties and without.
     images = len(settings.seeds) * settings.images * (1 + classes)
-    return sum(
-        _seconds(config, Cell(settings.dataset, network, size, "none", "0", 0), images, 1)
-        for size in settings.sizes
-    )
-
-
-def minutes(seconds: float, attempt: int) -> int:
-    """Return the minutes to ask for: twice the estimate and five, more at each attempt.
-
-    What outlives them is warned two minutes before, writes its state, and goes on in the next
-    attempt; the other three are for the start of a job on a slow file system.
-    """
-    return math.ceil(attempt * (5 + 2 * seconds / 60))
-
-
-def gpu_megabytes(config: Config, cell: Cell, attempt: int, stage: str = "train") -> int:
-    """Return the GPU memory to share out: the driver's context, and what else a cell holds."""
-    return 0 if config.device == "cpu" else memory_megabytes(config, cell, attempt, stage)
-
-
-def memory_megabytes(config: Config, cell: Cell, attempt: int, stage: str = "train") -> int:
-    """Return the memory to ask for: the program, the pixels, and one batch's activations."""
-    settings, dataset = (
-        config.training_of(cell.dataset, cell.network),
-        config.datasets[cell.dataset],
-    )
-    edge = min(cell.size, dataset.native_edge or cell.size)
-    pixels = 3 * sum(dataset.image_counts()) * dataset.usual_channels * edge**2
-    batch = max(settings.batch_size, settings.measurement.batch_size)
-    if stage == "attack":
-        _, test = dataset.image_counts()
-        batch = max(batch, min(config.attacks.batch_size, config.attacks.images or test))
-    activations = BYTES_PER_ACTIVATION * batch * footprint(config, cell).activations
-    return math.ceil(attempt * (1500 + (pixels + activations) / 1e6))
+    cells = _fresh_cells(config, experiment, network)
+    return sum(_seconds(config, cell, images, 1) for cell in cells)

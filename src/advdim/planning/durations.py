@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from advdim.config import Config
-from advdim.planning.costs import attack_seconds, bound_seconds, training_seconds
+from advdim.planning.costs import estimated_seconds
 from advdim.results import Result
 
 
@@ -68,7 +68,7 @@ class Durations:
 
     def _estimate(self, result: Result) -> float | None:
         if result not in self._estimates:
-            self._estimates[result] = _estimate(self._config, result)
+            self._estimates[result] = estimated_seconds(self._config, result)
         return self._estimates[result]
 
 
@@ -77,17 +77,6 @@ def _by_kind(measured: Iterable[tuple[Result, float]]) -> dict[Result, list[floa
     for result, seconds in measured:
         found[result.kind].append(seconds)
     return found
-
-
-def _estimate(config: Config, result: Result) -> float | None:
-    match result.stage:
-        case "train":
-            return training_seconds(config, result.cell)
-        case "attack":
-            return attack_seconds(config, result.cell, result.wildcards["attack"])
-        case "bounds":
-            return bound_seconds(config, result.cell)
-    return None
 
 
 def in_words(seconds: float) -> str:

@@ -24,7 +24,9 @@ from advdim.planning.costs import (
     attack_passes,
     attack_seconds,
     gpu_multiply_adds_per_second,
+    measured_images,
     measuring_passes,
+    trained_images,
     training_seconds,
 )
 from advdim.planning.durations import in_words
@@ -239,17 +241,10 @@ def _best_of(run: object, repeats: int = 2) -> float:
 
 
 def _seconds(config: Config, cell: Cell, times: StepTimes) -> float:
-    settings, dataset = (
-        config.training_of(cell.dataset, cell.network),
-        config.datasets[cell.dataset],
-    )
-    train, test = dataset.image_counts()
-    trained = train * (1 - dataset.validation_fraction) * settings.epochs
-    measured = 1 + sum(settings.measured(epoch) for epoch in range(settings.epochs))
-    measurement = settings.measurement
-    images = float(2 * min(measurement.images or test, test))
-    images *= measuring_passes(measurement) / (measurement.steps + MEASURING_PASSES)
-    return trained * times.training + measured * images * times.measuring
+    measurement = config.training_of(cell.dataset, cell.network).measurement
+    timed = measurement.steps + MEASURING_PASSES
+    measured = measured_images(config, cell) * measuring_passes(measurement) / timed
+    return trained_images(config, cell) * times.training + measured * times.measuring
 
 
 def _by_size(seconds: dict[Cell, float]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import shutil
 import sys
 import time
@@ -15,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from advdim.config import Config
 from advdim.files import DiskFullError, atomic, clear_partial, file_hash, write_json
+from advdim.planning.costs import MOST_STARTS
 from advdim.records import Record, failed_itself, read_record, same_inputs
 from advdim.results import Result, code_hash, config_hash, inputs_of, is_current
 from advdim.runs.provenance import commit, versions
@@ -23,16 +25,20 @@ from advdim.stages.stopping import Stop
 from advdim.stages.work import WORK, Job
 
 log = logging.getLogger(__name__)
-# Ends of the process while it worked on one result; after these the result counts as failed.
-MOST_ENDS = 2
-# In a result's unfinished folder: held by the process that works on it; written at its start.
+# In a result's unfinished folder: held by the process that works on it; written at its start; a
+# training's state.
 LOCK = "lock"
 ENDED = "ended-{}"
+STATES = "*/*.safetensors"
+# Of RuntimeErrors of no type of their own: libraries that found no memory or no sound device.
+OF_THE_GPU = re.compile(
+    r"CUDA error|CU(BLAS|DNN)_STATUS_(ALLOC_FAILED|NOT_INITIALIZED|INTERNAL_ERROR)"
+)
 SECONDS_BETWEEN_LOOKS = 0.5
 
 
 class GivenUpError(RuntimeError):
-    """The process has ended too often during one result."""
+    """The process has ended too often during one result, without bringing it further."""
 
 
 def make(
@@ -41,27 +47,31 @@ def make(
     *,
     revision: int = 0,
     threads: int = 1,
+    gpu_megabytes: float = 0,
     forced: bool = False,
     run: str = "",
 ) -> None:
     """Make a result unless it is current; end at once where it is.
 
-    ``run`` names the run of the workflow: what it has made, or has seen fail, it does not make
-    again, though it be ``forced``. Two processes never work on one result. A result that raises,
-    or that has ended its process ``MOST_ENDS`` times, is recorded as failed, with empty files.
-    Errors of the machine (files, memory, the GPU) are raised, to be tried again.
+    ``gpu_megabytes`` is what to keep of a GPU for it, in MB. ``run`` names the run of the workflow:
+    what it has made, or has seen fail, it does not make again, though it be ``forced``. Two
+    processes never work on one result. A result that raises, or that has ended its process
+    ``MOST_STARTS`` times without progress, is recorded as failed, with empty files; the latter goes
+    on from its checkpoint in the next run. Errors of the machine (files, memory, the GPU) are
+    raised, to be tried again.
     """
     stop = Stop()
     with log_to(result.log(config)), _alone(result.unfinished(config)):
         record, inputs = read_record(result.record(config)), inputs_of(config, result)
         if _is_made(config, result, record, inputs, forced, run):
             log.info("current: %s", result.name)
-            _clear(result.unfinished(config))
+            _clear(result.unfinished(config), keep_state=bool(record and failed_itself(record)))
             return
-        job = Job(config, result, threads, stop, inputs)
+        job = Job(config, result, threads, stop, inputs, gpu_megabytes)
         started = time.monotonic()
         _remove(job)
         outcome = _outcome(job)
+        given_up = outcome.pop("given_up", False)
         made = {
             "status": "done",
             "error": None,
@@ -78,7 +88,7 @@ def make(
             "commit": commit(),
         }
         write_json(result.record(config), made)
-        _clear(result.unfinished(config))
+        _clear(result.unfinished(config), keep_state=given_up)
         if failed_itself(made):
             seen = f"see {result.log(config)}"
             print(f"Failed, and recorded: {result.name}: {made['error']}; {seen}", file=sys.stderr)
@@ -133,30 +143,40 @@ def _remove(job: Job) -> None:
 
 def _outcome(job: Job) -> dict[str, Any]:
     """Do the stage's work and return what is recorded of it, whether it succeeded or failed."""
-    failed = [parent for parent in job.result.parents(job.config) if _failed(job.config, parent)]
+    statuses = _statuses(job)
+    failed = next((parent for parent, status in statuses.items() if status == "failed"), None)
     if failed:
-        because = f"{failed[0].stage} {failed[0].name}"
+        because = f"{failed.stage} {failed.name}"
         log.warning("left out: %s has failed", because)
         return _empty(job, status="failed", error=f"{because} has failed", because=because)
-    if _diverged(job):
+    if "diverged" in statuses.values():
         log.info("the network has diverged: no rows")
         return _empty(job, status="done")
     try:
         return _counted(job, WORK[job.result.stage])
-    except _machine_errors():
-        raise
     except Exception as error:
+        if _is_of_the_machine(error):
+            raise
         log.exception("%s failed", job.result.name)
-        return _empty(job, status="failed", error=_one_line(error))
+        failure = _empty(job, status="failed", error=_one_line(error))
+        return failure | {"given_up": isinstance(error, GivenUpError)}
+
+
+def _statuses(job: Job) -> dict[Result, str]:
+    """Return the recorded status of each result that this one is made from."""
+    records = {p: read_record(p.record(job.config)) for p in job.result.parents(job.config)}
+    return {parent: record["status"] for parent, record in records.items() if record}
 
 
 def _counted(job: Job, compute: Callable[[Job], dict[str, Any]]) -> dict[str, Any]:
-    """Count the starts that never come to an end; raise GivenUpError after ``MOST_ENDS`` of them.
+    """Count the starts that never come to an end; raise GivenUpError after ``MOST_STARTS`` of them.
 
-    Each leaves a file. What raises comes to an end, but for errors of the machine.
+    Each leaves a file, until a checkpoint is written after it. What raises comes to an end, but for
+    errors of the machine.
     """
+    _forget_ends_before_progress(job.unfinished)
     before = sorted(job.unfinished.glob(ENDED.format("*")))
-    if len(before) >= MOST_ENDS:
+    if len(before) >= MOST_STARTS:
         last = before[-1].read_text()
         # A user who runs again gives it another chance.
         for path in before:
@@ -166,16 +186,25 @@ def _counted(job: Job, compute: Callable[[Job], dict[str, Any]]) -> dict[str, An
     _write_text(this, "killed, or out of memory")
     try:
         return compute(job)
-    except _machine_errors() as error:
+    except Exception as error:
+        _forget_ends_before_progress(job.unfinished)
         if isinstance(error, DiskFullError):
-            this.unlink()
-        else:
+            this.unlink(missing_ok=True)
+        elif this.exists() and _is_of_the_machine(error):
             _write_text(this, _one_line(error))
         raise
     except SystemExit:
         # Told to stop, which is no fault of the result.
         this.unlink()
         raise
+
+
+def _forget_ends_before_progress(folder: Path) -> None:
+    """Drop the files of starts after which a checkpoint has been written."""
+    written = max((path.stat().st_mtime_ns for path in folder.glob(STATES)), default=0)
+    for path in folder.glob(ENDED.format("*")):
+        if path.stat().st_mtime_ns < written:
+            path.unlink()
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -188,20 +217,11 @@ def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[-1] if lines else 'no message'}"
 
 
-def _machine_errors() -> tuple[type[Exception], ...]:
+def _is_of_the_machine(error: Exception) -> bool:
     torch = sys.modules.get("torch")
     lost = (torch.AcceleratorError, torch.OutOfMemoryError) if torch else ()
-    return (OSError, MemoryError, *lost)
-
-
-def _failed(config: Config, result: Result) -> bool:
-    record = read_record(result.record(config))
-    return record is not None and record["status"] == "failed"
-
-
-def _diverged(job: Job) -> bool:
-    records = (read_record(p.record(job.config)) for p in job.result.parents(job.config))
-    return any(record is not None and record["status"] == "diverged" for record in records)
+    found = isinstance(error, RuntimeError) and OF_THE_GPU.search(str(error))
+    return isinstance(error, (OSError, MemoryError, *lost)) or bool(found)
 
 
 def _empty(job: Job, **outcome: object) -> dict[str, Any]:
@@ -227,8 +247,10 @@ def _content(job: Job, outcome: Mapping[str, Any]) -> str:
     return file_hash(next(iter(job.files.values())))
 
 
-def _clear(folder: Path) -> None:
-    """Remove a folder, and those above that held nothing else."""
+def _clear(folder: Path, *, keep_state: bool) -> None:
+    """Remove a folder, and those above that held nothing else; not a state that is to be kept."""
+    if keep_state and any(folder.glob(STATES)):
+        return
     shutil.rmtree(folder, ignore_errors=True)
     for parent in folder.parents:
         with contextlib.suppress(OSError):

@@ -15,7 +15,6 @@ from typing import Any
 
 from advdim.config import Config
 from advdim.data.contents import Contents
-from advdim.planning.costs import gpu_megabytes
 from advdim.results import Result, computation, weights_of
 from advdim.runs.provenance import hardware
 from advdim.stages.devices import device
@@ -23,14 +22,14 @@ from advdim.stages.stopping import Stop
 from advdim.stages.watchdog import watched
 
 log = logging.getLogger(__name__)
-INITIALISATION_MEGABYTES = 4000
 
 
 @dataclass(frozen=True)
 class Job:
     """What the function of a stage gets: the result to make, of what, where to go on, with what.
 
-    ``inputs`` are those of ``advdim.results.inputs_of``.
+    ``inputs`` are those of ``advdim.results.inputs_of``; ``gpu_megabytes`` is the memory of a GPU
+    to keep for it, in MB.
     """
 
     config: Config
@@ -38,6 +37,7 @@ class Job:
     threads: int
     stop: Stop
     inputs: Mapping[str, str | None]
+    gpu_megabytes: float = 0
 
     @property
     def files(self) -> dict[str, Path]:
@@ -61,8 +61,7 @@ class Job:
     @contextlib.contextmanager
     def device(self) -> Iterator[str]:
         """Yield the device to compute on."""
-        needed = gpu_megabytes(self.config, self.result.cell, 1, self.result.stage)
-        with device(self.config.device, needed) as name:
+        with device(self.config.device, self.gpu_megabytes) as name:
             yield name
 
 
@@ -141,7 +140,7 @@ def _initialisation(job: Job) -> dict[str, Any]:
 
     values = job.result.wildcards
     pixels = [p.files(job.config)["pixels"] for p in job.result.parents(job.config)]
-    with device(job.config.device, INITIALISATION_MEGABYTES) as name:
+    with job.device() as name:
         measure_at_initialisation(
             job.config,
             values["experiment"],
