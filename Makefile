@@ -8,6 +8,7 @@
 # make benchmark   steps and measuring beside plain research code, as ratios; half an hour
 # make gpu   on a machine with a CUDA device: tests, speed, the same bits twice; ten minutes
 # make lint   format, style, workflow and types
+# make clean   removes .venv, .snakemake and results, the networks of every sweep in it included
 
 PYTHON ?= python3
 VENV := .venv
