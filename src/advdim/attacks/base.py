@@ -38,10 +38,9 @@ class BoxedNetwork(nn.Module):
 class Batch:
     """Samples under attack together.
 
-    ``inputs`` (N, C, H, W) are normalised, ``away_from`` (N,) are the classes to move away
-    from, and ``first`` is the index of the first sample in the whole set. The network clips to
-    the ``box``.
-    ``rows`` (N,) says which of the batch's samples these are, where some were selected.
+    ``inputs`` (N, C, H, W) are normalised, ``away_from`` (N,) are the classes to move away from,
+    and ``first`` is the index of the first sample in the whole set. The network clips to the
+    ``box``. ``rows`` (N,) says which of the batch's samples these are, where some were selected.
     """
 
     network: nn.Module
