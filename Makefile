@@ -66,7 +66,7 @@ benchmark: $(READY)
 		> results/benchmarks/training_step.json
 	@echo "Ratios in results/benchmarks: training_step.json, training_step.png."
 
-gpu: $(READY)
+gpu: $(DEVELOP)
 	@$(BIN)/python benchmarks/gpu.py --output results/gpu
 
 lint: $(DEVELOP)

@@ -1,6 +1,5 @@
 """``make gpu`` without a GPU: one sentence, and all of it at a tiny size on the processor."""
 
-import importlib
 import json
 import os
 import subprocess
@@ -21,12 +20,17 @@ def run(*options):
 
 
 @pytest.fixture
-def gpu(monkeypatch):
+def gpu(benchmark_module, monkeypatch):
     """The module, which knows the device's name without asking for it."""
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    module = importlib.import_module("gpu")
+    module = benchmark_module("gpu")
     monkeypatch.setattr(module, "device_name", lambda _: "a device")
     return module
+
+
+def test_the_command_installs_what_its_tests_need():
+    command = ["make", "--dry-run", "--what-if", "envs/development.txt", "gpu"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "-r envs/development.txt" in done.stdout
 
 
 def measured(folder):

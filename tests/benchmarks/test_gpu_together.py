@@ -1,13 +1,10 @@
 """Cells at once on one device: their common time, a dead one, and a service that does not work."""
 
-import importlib
 import sys
 from argparse import Namespace
-from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TINY = {
     "network": "tiny", "width": None, "sizes": [8], "batch_size": 4, "device": "cpu",
     "seconds": 0.1, "cells": [2, 1],
@@ -15,9 +12,8 @@ TINY = {
 
 
 @pytest.fixture
-def together(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    return importlib.import_module("gpu_together")
+def together(benchmark_module):
+    return benchmark_module("gpu_together")
 
 
 def test_only_the_time_in_which_all_trained_counts(together):

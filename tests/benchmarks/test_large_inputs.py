@@ -1,17 +1,11 @@
 """Cases of large inputs have names that a command line takes."""
 
-import importlib
-from pathlib import Path
-
 import pytest
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture
-def large_inputs(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    return importlib.import_module("large_inputs")
+def large_inputs(benchmark_module):
+    return benchmark_module("large_inputs")
 
 
 def test_the_case_of_its_usage_line_is_there(large_inputs):

@@ -1,6 +1,5 @@
 """Processes of the benchmarks end with all they started."""
 
-import importlib
 import subprocess
 import sys
 import time
@@ -8,15 +7,13 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 # A shell whose own child says its number and would go on for minutes.
 CHILD = "sleep 300 & echo $!; "
 
 
 @pytest.fixture
-def processes(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    return importlib.import_module("processes")
+def processes(benchmark_module):
+    return benchmark_module("processes")
 
 
 def running(number):

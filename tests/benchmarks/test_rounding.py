@@ -1,8 +1,5 @@
 """Convolutions that round as other hardware does, against sums in float64, and whole trainings."""
 
-import importlib
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -14,7 +11,6 @@ from advdim.training.loop import Trainer
 from advdim.training.regularisers import objective
 from tests.benchmarks import test_precision_damage
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 CONFIG = {
     **test_precision_damage.CONFIG,
     "training": {"epochs": 1, "batch_size": 32, "measurement": {"images": 8, "steps": 1}},
@@ -22,9 +18,8 @@ CONFIG = {
 
 
 @pytest.fixture
-def rounding(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    return importlib.import_module("rounding")
+def rounding(benchmark_module):
+    return benchmark_module("rounding")
 
 
 def rounded_to(values, bits):

@@ -1,19 +1,14 @@
 """The comparison of attacks that look for the smallest adversarial."""
 
-import importlib
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
 
 @pytest.fixture
-def smallest_adversarials(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    return importlib.import_module("smallest_adversarials")
+def smallest_adversarials(benchmark_module):
+    return benchmark_module("smallest_adversarials")
 
 
 def test_a_misspelt_name_gets_one_sentence(smallest_adversarials, monkeypatch, capsys):

@@ -1,22 +1,17 @@
 """Whole cells beside plain code: what a processor cannot train, and what the clock leaves out."""
 
-import importlib
 import sys
 from argparse import Namespace
-from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.benchmarks.test_rounding import CONFIG
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
 
 @pytest.fixture
-def whole_cell(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    return importlib.import_module("whole_cell")
+def whole_cell(benchmark_module):
+    return benchmark_module("whole_cell")
 
 
 def test_a_precision_that_a_processor_lacks_is_refused(whole_cell, monkeypatch, capsys):

@@ -60,21 +60,19 @@ def _inverse_norms(tables: Tables, experiment: str) -> pd.DataFrame:
     """Return one over the median smallest l-inf norm, of usual training, per network and attack."""
     rows = summaries(tables, experiment)
     rows = needs.sizes(undefended(rows[rows["reported"]]))
+    if len(rows) and not rows["attack"].isin(STRONG).any():
+        raise needs.Undecidable(f"no network was attacked by {' or '.join(STRONG)}")
     return rows.assign(inverse_norm=1 / rows["norm_linf_median"].where(lambda norm: norm > 0))
 
 
 def _of_strong_attacks(tables: Tables, experiment: str) -> pd.DataFrame:
     rows = _inverse_norms(tables, experiment)
-    strong = rows[rows["attack"].isin(STRONG)]
-    if len(rows) and strong.empty:
-        raise needs.Undecidable(f"no network was attacked by {' or '.join(STRONG)}")
-    return strong
+    return rows[rows["attack"].isin(STRONG)]
 
 
 def _beside_reference(tables: Tables, experiment: str) -> pd.DataFrame:
-    strong = _of_strong_attacks(tables, experiment)
     rows = needs.attacks(_inverse_norms(tables, experiment), REFERENCE)
-    return pd.concat([rows[rows["attack"] == REFERENCE], strong])
+    return rows[rows["attack"].isin([REFERENCE, *STRONG])]
 
 
 def _agreement(rows: pd.DataFrame) -> dict[str, float]:
