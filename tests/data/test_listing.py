@@ -11,6 +11,7 @@ from PIL import Image
 from advdim.config import ConfigError, load
 from advdim.config.data import FolderDataset
 from advdim.config.data.listing import SUFFIXES
+from advdim.data.contents import Contents, files_of
 from advdim.data.errors import DataError
 from advdim.data.prepare import prepare
 from advdim.data.sources import open_source
@@ -288,3 +289,34 @@ def test_the_suffixes_are_those_of_torchvision():
     from advdim.data.torchvision_import import torchvision
 
     assert torchvision("datasets.folder").IMG_EXTENSIONS == SUFFIXES
+
+
+def test_the_digest_of_the_images_is_of_the_photographs_that_are_used(tree, tmp_path):
+    def content(**settings):
+        return Contents(files_of(FolderDataset(source="folder", root=tmp_path, **settings))).content
+
+    tree()
+    before, of_merged = content(), content(classes={"c": ["a"]})
+    tree(*both("a/.ipynb_checkpoints/1.png"), *both("a/@eaDir/1.png"), "train/a/notes.txt")
+    for name in "ab":
+        (tmp_path / f"train/{name}/back").symlink_to(tmp_path / f"train/{name}")
+    assert content() == before
+    paint(tmp_path / "train/b/1.png", 99)
+    assert content() != before
+    assert content(classes={"c": ["a"]}) == of_merged
+
+
+def test_the_digest_of_images_in_lists_is_of_lists_and_photographs(tree, tmp_path):
+    for path in CLEAN:
+        split, name, _ = path.split("/")
+        (tmp_path / "lists" / split).mkdir(parents=True, exist_ok=True)
+        with (tmp_path / "lists" / split / f"{name}.txt").open("a") as file:
+            file.write(f"{path}\n")
+    dataset = tree(lists=tmp_path / "lists")
+    found = dict(files_of(dataset))
+    assert set(found) == {*both("a.txt"), *both("b.txt"), *CLEAN}
+    assert found["train/a/0.png"] == tmp_path / "train/a/0.png"
+
+
+def test_images_that_cannot_be_listed_have_the_digest_of_none(tmp_path):
+    assert not dict(files_of(FolderDataset(source="folder", root=tmp_path / "gone")))

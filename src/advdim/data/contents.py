@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from advdim.config.data import AnyDataset, FolderDataset
-from advdim.config.data.listing import listed_paths
+from advdim.config.data.listing import ListingError
 from advdim.files import file_hash
 
 _known: dict[str, Contents] = {}
@@ -81,11 +82,8 @@ def files_of(dataset: AnyDataset) -> Iterator[tuple[str, Path]]:
     if not isinstance(dataset, FolderDataset):
         return
     root = dataset.root.expanduser()
-    if dataset.lists:
-        lines = [line for file in dataset.files().values() for line in listed_paths(file)]
-        yield from ((line, root / line) for line in lines)
-        return
-    for split in (dataset.train, dataset.test):
-        for folder, _, names in os.walk(root / split, followlinks=True):
-            shown = [Path(folder, name) for name in names if not name.startswith(".")]
-            yield from ((str(path.relative_to(root)), path) for path in shown)
+    for split in dataset.splits:
+        # What cannot be listed is refused where it is read, in a sentence.
+        with contextlib.suppress(ListingError):
+            for paths in dataset.by_class(split).values():
+                yield from ((os.path.relpath(path, root), Path(path)) for path in paths)
