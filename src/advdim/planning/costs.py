@@ -188,7 +188,8 @@ def resources_of(
     start = MINUTES_ALONE if alone else MINUTES_OF_MEMBER[stage]
     runtime = math.ceil(attempt * (start + 2 * seconds / 60))
     pixels, activations = _pixel_bytes(config, result), _activation_bytes(config, result)
-    held = math.ceil(attempt * (PROGRAM + (pixels + activations) / 1e6))
+    inputs = _input_bytes(config, result)
+    held = math.ceil(attempt * (PROGRAM + (pixels + inputs + activations) / 1e6))
     if stage == "bounds":
         return {"mem_mb": LINEARISED + held, "runtime": runtime, "gpu_mb": 0}
     on_gpu = config.device == "cuda"
@@ -210,6 +211,22 @@ def _pixel_bytes(config: Config, result: Result) -> float:
     dataset = config.datasets[cell.dataset]
     edge = min(cell.size, dataset.native_edge or cell.size)
     return 3.0 * sum(dataset.image_counts()) * dataset.usual_channels * edge**2
+
+
+def _input_bytes(config: Config, result: Result) -> float:
+    """Return the bytes of all inputs of an attack or of bounds, in float32, twice.
+
+    They are put together of parts, beside which the whole stands for a moment.
+    """
+    if result.stage not in {"attack", "bounds"}:
+        return 0.0
+    cell = result.cell
+    dataset = config.datasets[cell.dataset]
+    _, test = dataset.image_counts()
+    images = min(config.attacks.images or test, test)
+    if result.stage == "bounds":
+        images = max(config.bounds.limits(test).values())
+    return 2.0 * 4 * images * dataset.usual_channels * cell.size**2
 
 
 def _activation_bytes(config: Config, result: Result) -> float:
