@@ -12,7 +12,7 @@ from advdim.bounds import SOUND_BOUNDS, UnsupportedLayer, lower_bounds
 from advdim.bounds.published import fully_connected_bound
 from advdim.config.architectures import ResidualNetwork
 from advdim.config.convolutional import ConvolutionalNetwork
-from advdim.networks.architectures import residual
+from advdim.networks.architectures import ResidualBlock, residual
 from advdim.networks.convolutional import convolutional
 from advdim.networks.initialisation import he
 from advdim.streams import stream
@@ -278,4 +278,24 @@ def test_batches_do_not_matter():
 def test_an_unknown_layer_is_refused_by_name(layer):
     network = nn.Sequential(nn.Flatten(), nn.Linear(768, 5), layer, nn.Linear(5, 5))
     with pytest.raises(UnsupportedLayer, match=type(layer).__name__):
+        lower_bounds(network, images())
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+@pytest.mark.parametrize("normed", [nn.utils.spectral_norm, nn.utils.weight_norm])
+def test_a_weight_that_hooks_compute_is_refused(normed):
+    network = nn.Sequential(nn.Flatten(), normed(nn.Linear(768, 8)), nn.ReLU(), nn.Linear(8, 5))
+    with pytest.raises(UnsupportedLayer, match=r"^Layer type 'Linear' has hooks.*without\.$"):
+        lower_bounds(network.eval(), images())
+
+
+@pytest.mark.parametrize("place", ["network", "part", "block"])
+@pytest.mark.parametrize("hook", ["register_forward_hook", "register_forward_pre_hook"])
+def test_hooks_are_refused_since_they_change_what_a_layer_computes(place, hook):
+    block = ResidualBlock(3, 3, 1, batch_norm=False)
+    part = nn.Sequential(block, nn.Flatten())
+    network = nn.Sequential(part, nn.Linear(768, 5)).eval()
+    hooked = {"network": network, "part": part, "block": block.body}[place]
+    getattr(hooked, hook)(lambda _, *values: None)
+    with pytest.raises(UnsupportedLayer, match=r"^Layer type 'Sequential' has hooks"):
         lower_bounds(network, images())

@@ -195,5 +195,14 @@ def test_kinds_that_do_not_apply_are_left_out(caplog):
     assert none.single == {}
     for values in (none.predictions, none.published, none.sound, none.sound_kind):
         assert len(values) == 0
-    with pytest.raises(ValueError, match="Unknown bounds"):
-        lower_bounds(network, inputs, kinds=["kinks"])
+
+
+@pytest.mark.parametrize("kinds", [["kinks"], ["kinks", "patches"]])
+def test_unknown_kinds_are_refused_beside_known_ones(kinds):
+    with pytest.raises(ValueError, match=r"^Unknown bounds kinks; known are patches, "):
+        lower_bounds(two_convolutions(), images(), kinds=kinds)
+
+
+def test_no_kind_at_all_is_refused():
+    with pytest.raises(ValueError, match=r"^No bounds are asked for; known are patches, "):
+        lower_bounds(two_convolutions(), images(), kinds=[])

@@ -86,6 +86,18 @@ def test_padding_that_copies_and_convolution_are_one_operator(mode, dilation, st
         torch.testing.assert_close(row_norms(layer), rows.double(), rtol=0.25, atol=0)
 
 
+@pytest.mark.parametrize("mode", ["circular", "replicate"])
+def test_a_reflection_padding_reflects_before_a_convolution_of_any_mode(mode):
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.ReflectionPad2d(1), nn.Conv2d(1, 2, 3, padding_mode=mode), nn.Flatten(),
+        nn.Linear(72, 3),
+    ).double().eval()  # fmt: skip
+    inputs = torch.randn(4, 1, 6, 6, dtype=torch.float64)
+    layers = read_layers(network, (1, 6, 6))
+    torch.testing.assert_close(forward(layers, inputs)[-1], network(inputs))
+
+
 @pytest.mark.parametrize("steps", [20, 50, 160])
 @pytest.mark.parametrize("shape", [(30, 30), (200, 40), (12, 300)])
 def test_a_random_vector_certifies_a_norm_from_above(steps, shape):

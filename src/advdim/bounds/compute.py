@@ -86,9 +86,7 @@ def lower_bounds(
     ready = (
         network if isinstance(network, PreparedNetwork) else prepare(network, shape, normalisation)
     )
-    names = [name for name in SOUND_BOUNDS if kinds is None or name in kinds]
-    if not names:
-        raise ValueError(f"Unknown bounds {kinds}; known are {', '.join(SOUND_BOUNDS)}.")
+    names = _known(SOUND_BOUNDS if kinds is None else kinds)
     size = batch_size or _batch_size(ready)
     with torch.no_grad():
         parts = [_bound_batch(ready, batch, names, conventions) for batch in inputs.split(size)]
@@ -102,6 +100,16 @@ def lower_bounds(
         [kind for part in parts for kind in part.sound_kind],
         single,
     )
+
+
+def _known(kinds: Collection[str]) -> list[str]:
+    """Return the names of sound bounds in our order; ValueError for others, and for none."""
+    known = f"known are {', '.join(SOUND_BOUNDS)}."
+    if unknown := [kind for kind in kinds if kind not in SOUND_BOUNDS]:
+        raise ValueError(f"Unknown bounds {', '.join(unknown)}; {known}")
+    if not kinds:
+        raise ValueError(f"No bounds are asked for; {known}")
+    return [name for name in SOUND_BOUNDS if name in kinds]
 
 
 def _bound_batch(

@@ -37,7 +37,9 @@ def fold(layers: Sequence[Layer]) -> list[Layer]:
         elif isinstance(layer, Convolution) and _joins(folded, layer):
             pad = folded.pop()
             assert isinstance(pad, ReflectionPad)
-            folded.append(replace(layer, input_shape=pad.input_shape, copies=pad.padding))
+            folded.append(
+                replace(layer, input_shape=pad.input_shape, copies=pad.padding, mode="reflect")
+            )
         else:
             folded.append(layer)
     return _fold_forwards(folded)

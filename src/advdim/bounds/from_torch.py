@@ -27,7 +27,7 @@ from advdim.bounds.layers import (
 )
 from advdim.networks.architectures import ResidualBlock
 from advdim.networks.existing import Preprocessing
-from advdim.networks.layers import GlobalMaxPool, ReflectedConvolution
+from advdim.networks.layers import GlobalMaxPool, ReflectedConvolution, in_turn
 from advdim.units import Normalisation
 
 KEEPS_SIGNS = (*HOMOGENEOUS, ReflectionPad, Flatten)  # no negative value where none enters
@@ -61,14 +61,16 @@ def read_layers(
 
 
 def _leaves(module: nn.Module) -> Iterator[nn.Module]:
-    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
-        for child in module:
-            yield from _leaves(child)
-    else:
+    children = in_turn(module)
+    if children is None:
         yield module
+        return
+    for child in children:
+        yield from _leaves(child)
 
 
 def _read(module: nn.Module, shape: TensorShape) -> list[Layer]:
+    _demand_no_hooks(module)
     for kind, reader in _READERS.items():
         if type(module) is kind:
             with torch.no_grad():
@@ -77,8 +79,17 @@ def _read(module: nn.Module, shape: TensorShape) -> list[Layer]:
             return layers
     raise UnsupportedLayer(
         f"Layer type {type(module).__name__!r} has no lower bound; known are "
-        f"{', '.join(kind.__name__ for kind in _READERS)} and nested Sequential."
+        f"{', '.join(kind.__name__ for kind in _READERS)} and nested Sequential without hooks."
     )
+
+
+def _demand_no_hooks(module: nn.Module) -> None:
+    """Refuse what may change a layer's weights, inputs or outputs whenever it is called."""
+    if module._forward_pre_hooks or module._forward_hooks:
+        raise UnsupportedLayer(
+            f"Layer type {type(module).__name__!r} has hooks, as spectral_norm and weight_norm of "
+            "torch.nn.utils set them; lower bounds need layers without."
+        )
 
 
 def _demand_finite_weights(module: nn.Module, layers: Sequence[Layer]) -> None:
