@@ -227,6 +227,7 @@ def table_settings(config: Config, table: str) -> str:
         "examples": [
             config.attacks.examples.canonical(),
             attack_settings(config, "", config.attacks.examples.attack),
+            config.attacks.threshold_by_network,
         ],
         "bounds": config.bounds.largest_fgsm,
         "claims": [figures, {name: e.attacks for name, e in config.experiments.items()}],

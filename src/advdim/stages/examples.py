@@ -22,7 +22,7 @@ from advdim.stages.attack import configured_attack
 from advdim.stages.machine import reproducible
 from advdim.sweep import Cell
 from advdim.tables import write_table
-from advdim.units import Normalisation, threshold
+from advdim.units import Normalisation, threshold, to_normalised
 
 
 def write_examples(
@@ -50,13 +50,14 @@ def write_examples(
             network, _, normalisation = load_network(network_file)
             to_device(network, device)
             pixels = load_pixels(pixels_file)
-            found = _examples(config, attack, network, pixels, normalisation, device)
+            found = _examples(config, cell, attack, network, pixels, normalisation, device)
             rows += [cell.columns() | row for row in found]
     write_table(output, "examples", rows)
 
 
 def _examples(
     config: Config,
+    cell: Cell,
     attack: Attack,
     network: nn.Module,
     pixels: Pixels,
@@ -70,8 +71,13 @@ def _examples(
     ceiling = threshold(default_ceiling(inputs, normalisation), pixels.dimension, order)
     box = normalisation.box(inputs) if settings.box else None
     batches = attack.batches(network, inputs, prediction, settings.seed, settings.batch_size, box)
+    # Some attacks find what they find at thresholds only.
+    radii = [
+        threshold(to_normalised(value, config.units, normalisation), pixels.dimension, order)
+        for value in (settings.threshold_of(cell.network), *settings.thresholds)
+    ]
     smallest = torch.cat(
-        [find_adversarials(attack, batch, [], ceiling).smallest for batch in batches]
+        [find_adversarials(attack, batch, radii, ceiling).smallest for batch in batches]
     )
     adversarial, _ = predict(network, smallest, len(inputs))
     clean, perturbed = normalisation.invert(inputs), normalisation.invert(smallest)
