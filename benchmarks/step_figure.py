@@ -15,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator
 
 Rows = Sequence[dict[str, Any]]
+# What a legend calls variants whose own name does not tell.
+NAMES = {"plain": "plain code", "computed": "float32, not recorded"}
 LABELS = {
     "times_the_plain_step": "times as fast as the plain step",
     "nanoseconds_per_pixel": "nanoseconds per pixel",
@@ -54,7 +56,8 @@ def draw_steps(axis: Axes, rows: Rows, measure: str) -> None:
             if row["variant"] == variant and measure in row
         ]
         if points:
-            axis.plot(*zip(*points, strict=True), marker="o", label=variant, color=f"C{number}")
+            name = NAMES.get(variant, variant)
+            axis.plot(*zip(*points, strict=True), marker="o", label=name, color=f"C{number}")
     axis.set_xscale("log", base=2)
     axis.xaxis.set_major_formatter("{x:.0f}")
     axis.set_xlabel("size (pixels)")
@@ -68,13 +71,17 @@ def draw_steps(axis: Axes, rows: Rows, measure: str) -> None:
 
 
 def draw_together(axis: Axes, rows: Rows) -> None:
-    """Draw the images per second of cells at once against their number."""
-    for service, label in ((False, "processes"), (True, "with Multi-Process Service")):
+    """Draw the images per second of cells at once against their number, in no variant's colour."""
+    for service, label, color in (
+        (False, "processes", "0.6"),
+        (True, "with Multi-Process Service", "black"),
+    ):
         points = [
             (row["cells"], row["images_per_second"]) for row in rows if row["service"] == service
         ]
         if points:
-            axis.plot(*zip(*points, strict=True), marker="o", label=label)
-    axis.set(title="at once", xlabel="cells on the device", ylabel="images per second")
+            axis.plot(*zip(*points, strict=True), marker="o", label=label, color=color)
+    axis.set(title="cells at once", xlabel="cells on the device", ylabel="images per second")
+    axis.set_xticks(sorted({row["cells"] for row in rows}))
     axis.set_ylim(bottom=0)
-    axis.legend()
+    axis.legend(fontsize="small")
