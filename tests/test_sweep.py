@@ -1,4 +1,5 @@
 from advdim.config import load
+from advdim.results import all_results
 from advdim.sweep import Cell, experiments_by_cell, prepared_pixels, training_settings
 
 
@@ -27,6 +28,15 @@ def test_a_cell_is_read_from_its_wildcards_however_its_epsilon_is_spelled():
     cell = Cell("digits", "maxpool4", 8, "pgd_linf", "0.01", 0)
     assert Cell.from_mapping(cell.wildcards()) == cell
     assert Cell.from_mapping({**cell.wildcards(), "epsilon": "1e-2", "attack": "fgsm"}) == cell
+
+
+def test_what_fresh_networks_name_twice_is_made_once(raw_config):
+    once = load(raw_config)
+    fresh = raw_config["initialisation"]["fresh"]
+    fresh |= {"networks": ["maxpool4"] * 2, "sizes": [8, 16, 8], "seeds": [0, 1, 0]}
+    twice = load(raw_config)
+    assert twice == once
+    assert list(all_results(twice)) == list(all_results(once))
 
 
 def test_pixels_of_cells_and_of_fresh_networks_are_prepared_once(raw_config):

@@ -271,3 +271,14 @@ def test_a_file_below_the_working_directory_is_named_from_there(tmp_path, monkey
     with pytest.raises(user_code.UserCodeError) as caught:
         user_code.check("mine.unfinished:loss")
     assert str(caught.value).startswith(f"'{tmp_path}/mine/unfinished.py' is not valid Python")
+
+
+@pytest.mark.parametrize("nested", ["try:\n    pass\nexcept ImportError:\n    pass\nelse:", "if 1:"])
+def test_a_function_below_a_condition_is_left_to_the_import(tmp_path, monkeypatch, nested):
+    monkeypatch.chdir(tmp_path)
+    name = f"conditional_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(f"{nested}\n    def own(a, b):\n        return a\n")
+    user_code.check_function(f"{name}:own", 2, (), {})
+    assert user_code.imported(f"{name}:own")(1, 2) == 1
+    with pytest.raises(user_code.UserCodeError, match="has no 'other'"):
+        user_code.check(f"{name}:other")

@@ -156,10 +156,11 @@ def _definition(path: str) -> ast.AST | None:
     names = []
     for node in ast.walk(_parsed(file)):
         match node:
-            case ast.FunctionDef(name=found) | ast.ClassDef(name=found) if node.col_offset == 0:
+            case ast.FunctionDef(name=found) | ast.ClassDef(name=found):
                 if found == name:
-                    return node
-                if not found.startswith("_"):
+                    # Below a condition it may be another, or not be there.
+                    return None if node.col_offset else node
+                if not (node.col_offset or found.startswith("_")):
                     names.append(found)
             case ast.Name(id=found, ctx=ast.Store()) if found == name:
                 return None

@@ -57,6 +57,7 @@ def test_a_folder_used_again_holds_the_network_that_was_asked_for(train, tmp_pat
         ("method", "pgd", "Option --method is 'pgd'; did you mean 'pgd_linf'?"),
         ("dataset", "digitz", "Option --dataset is 'digitz'; did you mean 'digits'?"),
         ("seed", "-1", "Option --seed is -1: must be at least 0."),
+        ("size", "0", "Option --size is 0: must be at least 1."),
         ("size", "9", "Option --size is 9: "),
         ("output", "sweep.yaml", "Option --output is 'sweep.yaml', which is a file"),
         ("output", "taken", "Option --output is 'taken', which holds another network (seed 5)"),

@@ -74,8 +74,9 @@ def _asked_for(config: Config, options: argparse.Namespace) -> Cell:
             f"Options --method {cell.method} and --epsilon {cell.epsilon} do not go together: "
             f"strength 0 is the method {NO_METHOD!r}, and only that."
         )
-    if cell.seed < 0:
-        raise ConfigError(f"Option --seed is {cell.seed}: must be at least 0.")
+    for option, value, least in (("seed", cell.seed, 0), ("size", cell.size, 1)):
+        if value < least:
+            raise ConfigError(f"Option --{option} is {value}: must be at least {least}.")
     if misfit := config.networks[cell.network].misfit(cell.size):
         raise ConfigError(f"Option --size is {cell.size}: {misfit}.")
     return cell
