@@ -279,6 +279,18 @@ def test_the_growth_has_students_intervals_and_the_law_beside_it():
     assert [segment for segment in bars(trained[0]) if len(segment)] == []
 
 
+def test_the_growth_tells_methods_of_one_strength_apart_and_draws_the_law_once():
+    tables = synthetic_tables()
+    cells = tables["cells"]
+    trained = cells["epsilon"].isin([0.1]) & cells["method"].isin(["grad_l1", "pgd_linf"])
+    figure = draw("dimension_growth", {**tables, "cells": cells[trained]})
+    markers = [container.lines[0].get_marker() for container in figure.axes[0].containers]
+    assert markers == [style.METHOD_MARKERS[method] for method in ("grad_l1", "pgd_linf")]
+    assert [line.get_linestyle() for line in figure.axes[0].lines].count(":") == 1
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(named) == len(set(named)) == 3
+
+
 def bars(container):
     """Return a curve's error bars, shape (2, 2) each; empty without one."""
     return container.lines[2][0].get_segments()
@@ -310,6 +322,18 @@ def test_matched_strengths_shift_pgd():
         return np.unique(points.get_xdata())
 
     np.testing.assert_allclose(strengths("pgd_linf") / strengths("grad_l1"), 16 / 9)
+
+
+@pytest.mark.parametrize("name", ["matched_strengths", "regularisation_methods"])
+def test_cells_that_failed_are_named_though_nothing_is_known_of_them(name):
+    tables = synthetic_tables()
+    cells = tables["cells"]
+    lost = (cells["method"] == "grad_l1") & (cells["epsilon"] == 0.1)
+    unknown = [column for column in cells if column.endswith(("_median", "_factor"))]
+    cells.loc[lost, "status"] = "failed"
+    cells.loc[lost, unknown] = np.nan
+    (note,) = [text.get_text() for text in draw(name, tables).texts]
+    assert note.startswith(f"Failed, not shown: {lost.sum()} (n, grad_l1 0.1 at 8 px, seed 0; ")
 
 
 @pytest.mark.parametrize(
@@ -360,6 +384,14 @@ def test_the_ladder_grows_with_the_root_of_the_dimension():
         np.testing.assert_allclose(y, x)
 
 
+def test_every_panel_is_lettered_and_open_however_many_there_are():
+    _, axes = style.panels(2, 15, FigureSettings())
+    letters = [axis.get_title(loc="left") for axis in axes]
+    assert (letters[0], letters[20], letters[25:28]) == ("a", "u", ["z", "aa", "ab"])
+    for axis in axes:
+        assert not axis.spines["top"].get_visible()
+
+
 def test_colours_and_labels_name_every_attack():
     for owner in (style.ATTACK_COLOURS, style.ATTACK_LABELS, style.ATTACK_MARKERS):
         assert set(owner) == set(catalogue.ATTACKS)
@@ -367,6 +399,17 @@ def test_colours_and_labels_name_every_attack():
 
 def test_the_examples_show_every_image_of_every_size():
     figure = draw("adversarial_examples", synthetic_tables())
+    assert len([axis for axis in figure.axes if axis.images]) == 3 * 3 * 3
+    assert [axis.get_xlabel() for axis in figure.axes].count("none found") == 3
+
+
+def test_the_examples_are_of_one_network_per_size():
+    tables = synthetic_tables()
+    first = tables["examples"]
+    # another experiment, whose networks these are, too, has its own first ones
+    other = first.assign(method="pgd_linf", epsilon=0.1, found=True)
+    both = pd.concat([first, other], ignore_index=True)
+    figure = draw("adversarial_examples", {**tables, "examples": both})
     assert len([axis for axis in figure.axes if axis.images]) == 3 * 3 * 3
     assert [axis.get_xlabel() for axis in figure.axes].count("none found") == 3
 
@@ -525,6 +568,16 @@ def test_early_stopping_compares_the_lowest_test_loss_with_the_last_epoch():
     )
 
 
+def test_the_last_epoch_is_one_epoch_whatever_is_unknown_of_it():
+    epochs = synthetic_tables()["epochs"]
+    last = epochs["epoch"] == epochs["epoch"].max()
+    epochs.loc[last, ["loss", "damage"]] = np.nan
+    stopped = stopped_early(epochs)
+    assert set(stopped["epoch_last"]) == {4}
+    assert stopped[["loss_last", "damage_last"]].isna().all(axis=None)
+    assert stopped[["vulnerability_last", "damage_best"]].notna().all(axis=None)
+
+
 def test_a_network_without_a_known_loss_was_not_stopped_early():
     epochs = synthetic_tables()["epochs"]
     unknown = epochs["seed"] == 0
@@ -557,6 +610,20 @@ def test_the_prediction_of_the_pooling_figure_is_the_reference_dampened():
     ]
     at = sorted(line.get_ydata()[0] for line in dashes)
     np.testing.assert_allclose(at, [0.25 * 16 * 0.99, 16 * 0.99])
+
+
+def test_the_prediction_of_the_pooling_figure_is_made_for_each_size():
+    tables = synthetic_tables()
+    pools = {"strided": 1.0, "average": 0.25}
+    plain = [tables[name].query("method == 'none'") for name in ("cells", "epochs")]
+    tables["cells"], tables["epochs"] = (
+        pd.concat([rows.assign(network=network) for network in pools]) for rows in plain
+    )
+    tables["cells"]["dampening"] = tables["cells"]["network"].map(pools)
+    axis = draw("pooling", tables).axes[0]
+    at = sorted(line.get_ydata()[0] for line in axis.lines if line.get_linestyle() == "--")
+    sizes = np.array([8, 16, 32])
+    np.testing.assert_allclose(at, sorted([*(2 * 0.99 * sizes), *(2 * 0.99 * sizes / 4)]))
 
 
 def test_the_pooling_figure_shows_usual_training_only():

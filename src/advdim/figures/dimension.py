@@ -16,6 +16,7 @@ from advdim.figures.style import (
     LABELS,
     LEGEND,
     METHOD_LABELS,
+    METHOD_MARKERS,
     PERCENTAGES,
     Colour,
     note_missing,
@@ -99,7 +100,7 @@ def dimension_growth(tables: Mapping[str, pd.DataFrame], settings: FigureSetting
     """Draw gradient norm and vulnerability against sqrt(d), beside the line through the origin.
 
     Curves are means over networks, each the median of its last epochs, with Student's 95 %
-    interval where a setting has three networks or more.
+    interval where a setting has three networks or more; a marker is a method, a colour a strength.
     """
     cells = tables["cells"]
     figure, axes = panels(1, 2, settings)
@@ -157,25 +158,28 @@ def _beside_the_law(axis: Axes, cells: pd.DataFrame, measure: str) -> None:
         return
     cells = cells.assign(value=scaled(cells[f"{measure}_median"], measure))
     colours = sequential(cells["epsilon"])
-    highest = 0.0
-    for (epsilon, method), networks in cells.groupby(["epsilon", "method"]):
-        means = mean_intervals(networks, "value")
-        x = np.sqrt(means.index.to_numpy(float))
+    # of the smallest strength first, on which the law is laid
+    curves = {
+        setting: mean_intervals(networks, "value")
+        for setting, networks in cells.groupby(["epsilon", "method"])
+    }
+    for (epsilon, method), means in curves.items():
         label = (
             rf"{METHOD_LABELS[str(method)]}, $\epsilon$ = {epsilon:g}"
             if epsilon
             else "usual training"
         )
         axis.errorbar(
-            x, means["mean"], means["half"], ls="-", marker="o", ms=3.5, lw=1.2, capsize=2.5,
-            color=colours[epsilon], label=label,
+            np.sqrt(means.index.to_numpy(float)), means["mean"], means["half"], ls="-",
+            marker=METHOD_MARKERS[str(method)], ms=5 if method == "none" else 3.5, lw=1.2,
+            capsize=2.5, color=colours[epsilon], label=label,
         )  # fmt: skip
-        highest = max(highest, (means["mean"] + means["half"].fillna(0)).max())
-        if epsilon == cells["epsilon"].min():
-            right = np.sqrt(float(cells["dimension"].max()))
-            law = [0, means["mean"].iloc[0] / x[0] * right]
-            axis.plot([0, right], law, ":", color="0.4", label=r"$\propto \sqrt{d}$", zorder=0)
-            highest = max(highest, law[1])
+    first = next(iter(curves.values()))["mean"]
+    right = np.sqrt(float(cells["dimension"].max()))
+    law = float(first.iloc[0] / np.sqrt(first.index[0]) * right)
+    axis.plot([0, right], [0, law], ":", color="0.4", label=r"$\propto \sqrt{d}$", zorder=0)
+    tops = [(means["mean"] + means["half"].fillna(0)).max() for means in curves.values()]
+    highest = max(law, *tops)
     top = min(1.08 * highest, 100.0) if measure in PERCENTAGES else 1.08 * highest
     axis.set(xlim=(0, None), ylim=(0, top))
 

@@ -143,7 +143,7 @@ def stopped_early(rows: pd.DataFrame) -> pd.DataFrame:
     """Return, per network, test measures at the epoch of lowest test loss and at the last."""
     tested = rows[rows["split"] == "test"].sort_values("epoch")
     measures = ["epoch", "loss", "accuracy", "vulnerability", "damage"]
-    last = tested.groupby(IDENTITY)[measures].last()
+    last = tested.drop_duplicates(IDENTITY, keep="last").set_index(IDENTITY)[measures]
     best = at_lowest_loss(tested)[measures]
     return best.add_suffix("_best").join(last.add_suffix("_last")).reset_index()
 

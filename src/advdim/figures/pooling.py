@@ -30,7 +30,7 @@ def pooling(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Fig
     """Draw networks that differ in their pools: at initialisation, after training, over epochs.
 
     A point is a network, a bar the median over seeds; the dashes in the first panel are what the
-    theorem predicts from the networks without average pools.
+    theorem predicts from the networks of the same size without average pools.
     """
     cells = tables["cells"]
     rows = tables["epochs"].merge(cells[[*IDENTITY, "dimension", "dampening"]])
@@ -81,9 +81,9 @@ def _points_per_network(
 
 
 def _prediction(axis: Axes, rows: pd.DataFrame, groups: list[str]) -> None:
-    predicted = undampened(rows, "grad_l1_untied")
-    for group, of_group in rows.groupby("group"):
-        expected = predicted * of_group["dampening"].iloc[0]
+    predicted = {size: undampened(part, "grad_l1_untied") for size, part in rows.groupby("size")}
+    for (size, group), of_group in rows.groupby(["size", "group"]):
+        expected = predicted[size] * of_group["dampening"].iloc[0]
         place = groups.index(str(group))
         axis.plot(
             [place - 0.35, place + 0.35], [expected] * 2, "--", color="0.4",

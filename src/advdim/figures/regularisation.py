@@ -45,13 +45,13 @@ def matched_strengths(tables: Mapping[str, pd.DataFrame], settings: FigureSettin
     Cross-Lipschitz has no first-order strength in these units and is left out.
     """
     cells = tables["cells"]
-    cells = cells[cells["first_order_factor"].notna()]
+    known = cells[cells["first_order_factor"].notna()]
     label = r"factor of $d^{1/p}\,\mathbb{E}\,\|\partial_x L\|_q$ in the objective"
     figure, axes = panels(1, 3, settings)
     for axis, measure in zip(axes, ("grad_l1", "vulnerability", "accuracy"), strict=True):
-        strengths = cells["epsilon"] * cells["first_order_factor"]
-        _against_strength(axis, cells, measure, strengths, label)
-    _legend(figure, cells)
+        strengths = known["epsilon"] * known["first_order_factor"]
+        _against_strength(axis, known, measure, strengths, label)
+    _legend(figure, known)
     note_missing(figure, cells)
     return figure
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import count, product
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any, TypeVar
 
 import matplotlib as mpl
@@ -139,10 +141,16 @@ def panels(rows: int, columns: int, settings: FigureSettings) -> tuple[Figure, l
         rows, columns, figsize=(3.5 * columns, 2.9 * rows), squeeze=False, layout="constrained"
     )
     axes = list(grid.flat)
-    for letter, axis in zip("abcdefghijklmnopqrst", axes, strict=False):
+    for letter, axis in zip(_letters(), axes, strict=False):
         axis.set_title(letter, loc="left", fontweight="bold", fontsize=settings.font_size + 1)
         axis.spines[["top", "right"]].set_visible(False)
     return figure, axes
+
+
+def _letters() -> Iterator[str]:
+    """Yield a to z, then aa, ab, ..."""
+    for length in count(1):
+        yield from map("".join, product(ascii_lowercase, repeat=length))
 
 
 def image_grid(rows: int, columns: int, settings: FigureSettings) -> tuple[Figure, np.ndarray]:
