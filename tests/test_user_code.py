@@ -273,7 +273,9 @@ def test_a_file_below_the_working_directory_is_named_from_there(tmp_path, monkey
     assert str(caught.value).startswith(f"'{tmp_path}/mine/unfinished.py' is not valid Python")
 
 
-@pytest.mark.parametrize("nested", ["try:\n    pass\nexcept ImportError:\n    pass\nelse:", "if 1:"])
+@pytest.mark.parametrize(
+    "nested", ["try:\n    pass\nexcept ImportError:\n    pass\nelse:", "if 1:"]
+)
 def test_a_function_below_a_condition_is_left_to_the_import(tmp_path, monkeypatch, nested):
     monkeypatch.chdir(tmp_path)
     name = f"conditional_{tmp_path.name}"

@@ -8,6 +8,7 @@ from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.config.existing import ModuleNetwork
 from advdim.networks.build import NetworkError, Shape, build, load_network, save_network
 from advdim.streams import stream
+from advdim.tensor_files import read_tensors, write_tensors
 from advdim.units import Normalisation
 
 MAXPOOL8 = ConvolutionalNetwork(
@@ -122,6 +123,26 @@ def test_an_own_network_by_import_path(tmp_path):
     path = tmp_path / "network.safetensors"
     save_network(path, network, settings, Shape(3, 8, 4), Normalisation((0.5,) * 3, (0.2,) * 3))
     assert torch.equal(load_network(path)[0][3].weight, network[3].weight)
+
+
+@pytest.mark.parametrize(
+    ("described", "says"),
+    [
+        ({"module": "no_such_module:Own"}, "cannot be built: module 'no_such_module' cannot be"),
+        ({"arguments": {"width": 6}}, "do not fit its network: size mismatch for"),
+    ],
+)
+def test_a_network_whose_code_is_gone_or_another_is_named_in_a_sentence(tmp_path, described, says):
+    settings, path = own("OwnNetwork"), tmp_path / "network.safetensors"
+    network = build(settings, Shape(3, 8, 4), stream())
+    save_network(path, network, settings, Shape(3, 8, 4), Normalisation((0.5,) * 3, (0.2,) * 3))
+    tensors, description = read_tensors(path)
+    description["network"] |= described
+    write_tensors(path, tensors, description)
+    with pytest.raises(NetworkError, match=says) as raised:
+        load_network(path)
+    assert "network.safetensors" in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

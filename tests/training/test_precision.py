@@ -191,6 +191,21 @@ def test_anchored_passes_end_with_their_batch():
     assert gradients_of_some(twin, one[:7]).shape == (7, 3, SIZE, SIZE)
 
 
+@pytest.mark.parametrize("twin", CRAFTING.values(), ids=CRAFTING)
+@pytest.mark.parametrize("kept", ["weight_norm", "hook"])
+def test_a_convolution_with_hooks_has_no_twin_that_passes_them_by(twin, kept):
+    network, _ = networks(STRIDED)
+    if kept == "weight_norm":
+        torch.nn.utils.weight_norm(network[0])
+        # a file brings these, and the weight follows when the network is called
+        network[0].weight_v.data = network[0].weight_v.data.flip(-1)
+    else:
+        network[0].register_forward_hook(lambda layer, inputs, maps: maps**3)
+    inputs, _ = batch(torch.float32)
+    logits = twin(network)(inputs)
+    torch.testing.assert_close(logits, network(inputs), rtol=0.1, atol=0.1)
+
+
 def gradients_of_some(twin, inputs):
     return loss_gradient(twin, inputs, batch()[1][: len(inputs)])[1]
 

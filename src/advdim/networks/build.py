@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from advdim.catalogue.networks import NETWORKS
@@ -103,17 +104,34 @@ def save_network(
 
 
 def load_network(path: str | Path) -> tuple[nn.Module, Shape, Normalisation]:
-    """Read a network in evaluation mode; raises NetworkError where the file is damaged."""
+    """Read a network in evaluation mode.
+
+    Raises NetworkError where the file is damaged, or the network's code is not what it was.
+    """
     try:
         tensors, description = read_tensors(path)
     except DamagedFileError as error:
         raise NetworkError(f"Network file {str(path)!r} cannot be read: {error}.") from error
     if "network" not in description:
         raise NetworkError(f"Network file {str(path)!r} is empty: its training has failed.")
-    settings: AnyNetwork = TypeAdapter(AnyNetwork).validate_python(description["network"])
-    shape = Shape(**description["shape"])
+    settings, shape = _settings(path, description["network"]), Shape(**description["shape"])
     network = build(settings, shape, torch.Generator().manual_seed(0))
-    network.load_state_dict(tensors)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        # The first line names the class, those below it what does not fit.
+        fault = str(error).splitlines()[-1].strip()
+        raise NetworkError(f"Weights in {str(path)!r} do not fit its network: {fault}") from error
     statistics = description["normalisation"]
     normalisation = Normalisation(tuple(statistics["mean"]), tuple(statistics["std"]))
     return network.eval(), shape, normalisation
+
+
+def _settings(path: str | Path, described: dict[str, Any]) -> AnyNetwork:
+    """Read what a file says of its network; raises NetworkError where it can be no longer had."""
+    try:
+        settings: AnyNetwork = TypeAdapter(AnyNetwork).validate_python(described)
+    except ValidationError as error:
+        fault = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise NetworkError(f"Network in {str(path)!r} cannot be built: {fault}.") from error
+    return settings

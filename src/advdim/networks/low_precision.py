@@ -6,7 +6,7 @@ Perturbations are crafted with them: only the sign or the direction of a gradien
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -157,7 +157,7 @@ def low_precision(network: nn.Module) -> nn.Module:
         return Autocast(network)
     twins: list[nn.Module] = []
     for layer in layers:
-        if isinstance(layer, nn.Conv2d) and type(layer) in CONVOLUTIONS:
+        if _convolves(layer):
             twins.append(LowPrecisionConvolution(layer))
         elif type(layer) is nn.Linear:
             twins.append(Float32Linear(layer))
@@ -194,10 +194,23 @@ def _convolving(
 ) -> list[nn.Module] | None:
     """Return the layers, convolutions with padding in numbers as their twins; None without any."""
     layers = in_turn(network) or []
-    twins = [twin(layer) if _has_twin(layer) else layer for layer in layers]  # type: ignore[arg-type]
+    twins = [twin(layer) if _has_twin(layer) else layer for layer in layers]
     return None if twins == layers else twins
 
 
-def _has_twin(layer: nn.Module) -> bool:
-    convolves = isinstance(layer, nn.Conv2d) and type(layer) in CONVOLUTIONS
-    return convolves and not isinstance(layer.padding, str)
+def _has_twin(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
+    return _convolves(layer) and not isinstance(layer.padding, str)
+
+
+def _convolves(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
+    """Tell whether a layer is a convolution and nothing else.
+
+    Hooks, as ``spectral_norm`` sets them, may make its weights whenever it is called.
+    """
+    hooks = (
+        layer._forward_pre_hooks,
+        layer._forward_hooks,
+        layer._backward_pre_hooks,
+        layer._backward_hooks,
+    )
+    return type(layer) in CONVOLUTIONS and not any(hooks)
