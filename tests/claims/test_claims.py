@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ OF_ONE = re.compile("_of_(dense|residual|fmn_linf|autoattack_linf)$")
 
 def verdicts(tables):
     """Return the rows by claim; those about one network or attack each count for their claim."""
-    rows = list(claim_rows(CLAIMS, tables, worlds.FIGURES))
+    rows = list(claim_rows(CLAIMS, tables, worlds.FIGURES, {}))
     assert len({row["claim"] for row in rows}) == len(rows)
     return {OF_ONE.sub("", row["claim"]): row for row in rows}
 
@@ -88,6 +89,28 @@ def test_settings_with_few_networks_are_left_out_where_the_others_decide(seeds):
         assert (found.verdict, found.networks) == ("undecided", 1)
 
 
+def test_settings_of_other_claims_and_experiments_are_not_counted_as_left_out():
+    rows = [
+        {"experiment": experiment, "network": network, "size": size, "seed": seed, "x": 0.5}
+        for experiment, network, size, seeds in (
+            ("one", "n", 8, 4), ("one", "n", 16, 4), ("one", "n", 32, 1), ("two", "m", 8, 1),
+            ("two", "o", 8, 2),
+        )
+        for seed in range(seeds)
+    ]  # fmt: skip
+    claim, _ = invented([])
+    claim = replace(
+        claim,
+        tables=("initialisation",),
+        select=lambda tables, experiment: tables["initialisation"].query(
+            "experiment == @experiment"
+        ),
+    )
+    found = judge(claim, {"initialisation": pd.DataFrame(rows)}, "one")
+    assert found.verdict == "holds"
+    assert found.reason.endswith("; left out: 1 setting with fewer than 3 networks")
+
+
 def _of(rows, cells):
     return rows.merge(cells[IDENTITY])
 
@@ -142,7 +165,7 @@ def test_without_data_a_claim_is_undecided(claim):
 
 
 def test_a_claim_whose_figure_no_experiment_draws_is_not_asked():
-    row = next(claim_rows(CLAIMS, worlds.tables(1, seeds=1), {"other": []}))
+    row = next(claim_rows(CLAIMS, worlds.tables(1, seeds=1), {"other": []}, {}))
     assert (row["verdict"], row["verdict_adjusted"]) == ("not asked", "not asked")
     assert row["experiment"] == ""
     assert row["reason"] == "no experiment draws the figure"
@@ -223,7 +246,7 @@ def test_ranges_in_words():
 
 def on_dimension(name, tables, attacks=None):
     (claim,) = [claim for claim in CLAIMS if claim.name == name]
-    rows = claim_rows([claim], tables, {"dimension": [claim.figure]}, attacks)
+    rows = claim_rows([claim], tables, {"dimension": [claim.figure]}, attacks or {})
     return [(row["verdict"], row["estimate"]) for row in rows]
 
 
@@ -266,7 +289,7 @@ def test_the_spread_over_epochs_is_of_one_network_not_between_trainings_of_other
     longer = epochs[epochs["network"] == "average"].index
     epochs.loc[longer, "epoch"] += 100 * (epochs.loc[longer, "epoch"] > 0)
     (claim,) = [c for c in CLAIMS if c.name == "average_pools_keep_gradients_small"]
-    (row,) = claim_rows([claim], tables, {"pools": [claim.figure]})
+    (row,) = claim_rows([claim], tables, {"pools": [claim.figure]}, {})
     assert row["epoch_low"] == row["epoch_high"] == pytest.approx(row["estimate"])
 
 
@@ -277,5 +300,5 @@ def test_where_a_setting_is_missing_in_an_epoch_claims_are_judged_all_the_same()
     gone = early & (epochs["epsilon"] == max(worlds.PGD)) & (epochs["network"] == "pooled")
     gone |= early & (epochs["method"] == "aug_linf")
     tables["epochs"] = epochs[~gone]
-    rows = list(claim_rows(CLAIMS, tables, worlds.FIGURES))
+    rows = list(claim_rows(CLAIMS, tables, worlds.FIGURES, {}))
     assert len({row["claim"] for row in rows}) >= len(CLAIMS)

@@ -12,7 +12,7 @@ from . import null_worlds, worlds
 
 def reason(name, tables):
     (claim,) = [claim for claim in CLAIMS if claim.name == name]
-    rows = list(claim_rows([claim], tables, {"here": [claim.figure]}))
+    rows = list(claim_rows([claim], tables, {"here": [claim.figure]}, {}))
     assert {row["verdict"] for row in rows} == {"undecided"}
     return rows[0]["reason"]
 
@@ -128,7 +128,7 @@ def test_a_method_of_one_strength_says_nothing_of_more():
         plain | weak | at("grad_l1", strengths[2]) | at("grad_l2", strengths[1])
     ]
     (claim,) = [claim for claim in CLAIMS if claim.name == "strength_lowers_gradients"]
-    (row,) = claim_rows([claim], tables, {"here": [claim.figure]})
+    (row,) = claim_rows([claim], tables, {"here": [claim.figure]}, {})
     assert row["count"] == len(tables["cells"]) - at("grad_l2", strengths[1]).sum()
     tables["cells"] = cells[plain | weak | at("grad_l2", strengths[2])]
     assert reason("strength_lowers_gradients", tables) == (

@@ -49,7 +49,7 @@ def test_what_puts_a_network_beyond_the_theorems(settings, beyond):
 
 
 def test_each_network_is_judged_by_name_within_the_theorems_or_beyond():
-    rows = list(claim_rows(CLAIMS[:8], worlds.tables(1, seeds=3), worlds.FIGURES))
+    rows = list(claim_rows(CLAIMS[:8], worlds.tables(1, seeds=3), worlds.FIGURES, {}))
     assert [row["claim"] for row in rows] == [
         *(f"initial_{statistic}_of_dense" for statistic in worlds.STATISTICS),
         *(f"initial_{statistic}_beyond_of_residual" for statistic in worlds.STATISTICS),
@@ -63,5 +63,5 @@ def test_a_network_that_breaks_a_hypothesis_at_one_size_is_beyond():
     tables = worlds.tables(1, seeds=3)
     rows = tables["initialisation"]
     rows.loc[(rows["network"] == "dense") & (rows["size"] == 8), "beyond"] = "strides"
-    found = {row["claim"] for row in claim_rows(CLAIMS[:8], tables, worlds.FIGURES)}
+    found = {row["claim"] for row in claim_rows(CLAIMS[:8], tables, worlds.FIGURES, {})}
     assert {"initial_loss_l1", "initial_loss_l1_beyond_of_dense"} <= found

@@ -30,7 +30,7 @@ def rows_of(world):
     figures = {**worlds.FIGURES, "repeated": ["input_dimension"]}
     tables = worlds.tables(truth, seeds, spread=0.05)
     del figures["pools"]
-    rows = pd.DataFrame(claim_rows(CLAIMS, tables, figures))
+    rows = pd.DataFrame(claim_rows(CLAIMS, tables, figures, {}))
     return rows[[column.name for column in TABLES["claims"]]]
 
 

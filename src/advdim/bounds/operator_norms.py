@@ -1,13 +1,12 @@
 """Spectral norms from above: what a sound bound may divide by.
 
-Every function but ``power_norm`` returns a number that is at least the exact norm, rounding
-included. Power iteration approaches from below, so it serves tests alone.
+Every function returns a number that is at least the exact norm, rounding included.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import product
 
 import torch
@@ -27,8 +26,6 @@ from advdim.bounds.layers import (
     Pair,
     ReflectionPad,
     Relu,
-    Residual,
-    TensorShape,
     most_windows,
 )
 
@@ -60,25 +57,6 @@ def gram_norm(matrices: Tensor, iterations: int = 10) -> Tensor:
         if iteration < iterations:
             gram = gram @ gram
     return (logarithm / 2).exp() * ROUNDING
-
-
-def power_norm(
-    apply: Callable[[Tensor], Tensor],
-    input_shape: TensorShape,
-    iterations: int = 100,
-    seed: int = 0,
-) -> float:
-    """Return a LOWER estimate of the norm of a linear map on (1, *input_shape), for tests."""
-    random = torch.Generator().manual_seed(seed)
-    vector = torch.randn(1, *input_shape, dtype=torch.float64, generator=random)
-    zero = apply(torch.zeros_like(vector))
-    size = 0.0
-    for _ in range(iterations):
-        vector = (vector / vector.norm()).requires_grad_()
-        image = apply(vector) - zero
-        size = float(image.norm().detach())
-        (vector,) = torch.autograd.grad(image.square().sum() / 2, vector)
-    return size
 
 
 def patch_norm(layer: Convolution) -> float:
@@ -267,7 +245,7 @@ def lp_pool_norm(layer: LpPool) -> float:
 
 
 def lipschitz(layer: Layer) -> float:
-    """Return an upper estimate of a layer's l2 Lipschitz constant."""
+    """Return an upper estimate of the l2 Lipschitz constant of a layer without parts."""
     if isinstance(layer, Convolution):
         return convolution_norm(layer)
     if isinstance(layer, Linear):
@@ -278,9 +256,6 @@ def lipschitz(layer: Layer) -> float:
         return copying_norm(layer)
     if isinstance(layer, AdaptiveMaxPool):
         return adaptive_coverage(layer)
-    if isinstance(layer, Residual):
-        body, shortcut = (math.prod(map(lipschitz, p)) for p in (layer.body, layer.shortcut))
-        return body + shortcut
     if isinstance(layer, AveragePool):
         return dense_norm(layer.rows) * dense_norm(layer.columns)
     if isinstance(layer, MaxPool):

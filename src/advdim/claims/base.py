@@ -99,12 +99,11 @@ def judge(claim: Claim, tables: Tables, experiment: str) -> Judgement:
     found = _judge(claim, tables, experiment)
     if not 0 < found.networks < FEWEST_NETWORKS or claim.universal:
         return found
-    sampled = {name: well_sampled(tables[name], FEWEST_NETWORKS) for name in claim.tables}
-    left_out = max(settings for _, settings in sampled.values())
-    without = {name: rows for name, (rows, _) in sampled.items()}
+    without = {name: well_sampled(tables[name], FEWEST_NETWORKS)[0] for name in claim.tables}
     again = _judge(claim, {**tables, **without}, experiment)
     if again.verdict == "undecided":
         return found
+    _, left_out = well_sampled(claim.select(tables, experiment), FEWEST_NETWORKS)
     few = f"{left_out} setting{'s' * (left_out > 1)} with fewer than {FEWEST_NETWORKS} networks"
     return replace(again, reason=f"{again.reason}; left out: {few}")
 

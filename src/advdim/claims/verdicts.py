@@ -21,17 +21,17 @@ def claim_rows(
     claims: Sequence[Claim],
     tables: Tables,
     figures_by_experiment: Mapping[str, Sequence[str]],
-    attacks_by_experiment: Mapping[str, Sequence[str]] | None = None,
+    attacks_by_experiment: Mapping[str, Sequence[str]],
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of the table ``claims``: one per claim and experiment that draws its figure.
 
     A claim whose figure no experiment draws has one row, not asked, so that nothing is left out.
-    An experiment is judged on its own attacks, where these are given: another one may have
-    attacked the same networks in other ways.
+    An experiment that has attacks is judged on its own: another one may have attacked the same
+    networks in other ways.
     """
     own = {
         experiment: _attacked_by(tables, attacks)
-        for experiment, attacks in (attacks_by_experiment or {}).items()
+        for experiment, attacks in attacks_by_experiment.items()
     }
     rows = [
         row

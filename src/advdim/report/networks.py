@@ -45,8 +45,9 @@ def provenance_of(cells: pd.DataFrame) -> dict[str, str]:
         return {}
     facts = {"Hours of training and measuring": f"{cells['seconds'].sum() / 3600:.2f}"}
     for name, column in (("Trained on", "device"), ("Code of the networks", "commit")):
-        facts[name] = _counted(cells[column])
-    for versions, count in Counter(cells["versions"]).items():
+        if known := _counted(cells[column]):
+            facts[name] = known
+    for versions, count in Counter(cells["versions"].dropna()).items():
         found = ", ".join(f"{k} {v}" for k, v in json.loads(versions).items())
         facts[f"Versions ({counted(count, 'network')})"] = found
     return facts
