@@ -384,6 +384,41 @@ def test_the_ladder_grows_with_the_root_of_the_dimension():
         np.testing.assert_allclose(y, x)
 
 
+def test_the_ladders_panels_share_their_sizes_where_an_attack_ran_at_fewer():
+    tables = synthetic_tables()
+    ladder = tables["ladder"]
+    fewer = (ladder["rung"] == "pgd_linf") & (ladder["size"] == ladder["size"].max())
+    axes = draw("attack_ladder", {**tables, "ladder": ladder[~fewer]}).axes
+    limits = {
+        axis.get_xlim() for axis in axes if axis.get_xlabel() == style.LABELS["root_dimension"]
+    }
+    assert len(limits) == 1
+
+
+def test_the_damage_is_set_against_the_gradient_at_the_image_and_with_ties_broken():
+    tables = synthetic_tables()
+    cells = tables["cells"][tables["cells"]["method"] == "none"]
+    panel = draw("usual_training", {**tables, "cells": cells}).axes[3]
+    filled, opened = (
+        sorted(
+            x
+            for line in panel.lines
+            if line.get_marker() == "o" and line.get_fillstyle() == fill
+            for x in line.get_xdata()
+        )
+        for fill in ("full", "none")
+    )
+    predicted = sorted(cells["attack_threshold"] * cells["grad_l1_median"])
+    assert filled == pytest.approx(predicted)
+    assert opened == pytest.approx([2 * x for x in predicted])
+    assert [text.get_text() for text in panel.get_legend().texts] == [
+        "8",
+        "16",
+        "32",
+        "ties broken",
+    ]
+
+
 def test_every_panel_is_lettered_and_open_however_many_there_are():
     _, axes = style.panels(2, 15, FigureSettings())
     letters = [axis.get_title(loc="left") for axis in axes]

@@ -153,6 +153,7 @@ def attack_ladder(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) 
         for axis, measure in ((above[k], "vulnerability"), (below[k], "inverse_norm")):
             _ladder_panel(axis, rows, rung, measure)
             axis.set_title(names.get(rung, ATTACK_LABELS[rung]))
+            axis.set_xlim(above[0].get_xlim())
     _growth_panel(below[0], rows, rungs)
     if len(rows):
         above[0].legend(title=r"training $\epsilon$", **LEGEND)
@@ -187,7 +188,7 @@ def _ladder_panel(axis: Axes, rows: pd.DataFrame, rung: str, measure: str) -> No
 
 def _growth_panel(axis: Axes, rows: pd.DataFrame, rungs: Iterable[str]) -> None:
     axis.set_xlabel(r"$\sqrt{d / d_{\mathrm{smallest}}}$")
-    axis.set_ylabel("growth over the smallest size")
+    axis.set_ylabel("gradient norm, 1 / smallest norm:\ngrowth over the smallest size")
     if rows.empty:
         say_empty(axis, "no finished cell")
         return

@@ -210,16 +210,22 @@ def _isotropic_lines(axis: Axes, rows: pd.DataFrame) -> None:
 
 
 def _damage_against_prediction(axis: Axes, cells: pd.DataFrame) -> None:
+    """Draw it by the gradient at the image, filled, and by that with ties broken, open."""
     axis.set(xlabel=LABELS["first_order_strength"], ylabel=LABELS["damage"])
     if cells.empty:
         say_empty(axis, "no finished cell")
         return
-    predicted = cells["attack_threshold"] * cells["grad_l1_untied_median"]
+    untied = cells["grad_l1_untied_median"]
     colours = sequential(cells["size"])
-    for size, of_size in cells.groupby("size"):
-        x = predicted[of_size.index]
-        axis.plot(x, of_size["damage_median"], "o", ms=4, color=colours[size], label=f"{size}")
-    right = float(predicted.max())
+    for norm, fill in ((untied, "none"), (cells["grad_l1_median"], "full")):
+        for size, of_size in cells.groupby("size"):
+            x = of_size["attack_threshold"] * norm[of_size.index]
+            axis.plot(
+                x, of_size["damage_median"], "o", ms=4, color=colours[size], fillstyle=fill,
+                label=f"{size}" if fill == "full" else None,
+            )  # fmt: skip
+    axis.plot([], [], "o", ms=4, color="0.5", fillstyle="none", label="ties broken")
+    right = float((cells["attack_threshold"] * untied).max())
     axis.plot([0, right], [0, right], "--", color="0.5", lw=1, zorder=0)
     axis.legend(title="size (pixels)", **LEGEND)
 
