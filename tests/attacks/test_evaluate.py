@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from advdim.attacks.base import Attack, Batch
-from advdim.attacks.evaluate import AttackViolation, evaluate_attack, verify
+from advdim.attacks.evaluate import AttackViolation, evaluate_attack, first_order, verify
 from advdim.attacks.registry import ATTACKS
 from advdim.units import Normalisation
 from tests.attacks.conftest import CLASSES
@@ -151,6 +151,17 @@ def test_only_wrong_images_are_attacked_twice(network: nn.Module, images: Images
     one_wrong[3] = (one_wrong[3] + 1) % CLASSES
     passes = [images_seen(network, (inputs, labels), "pgd_linf") for labels in (right, one_wrong)]
     assert passes[1] - passes[0] == ATTACKS["pgd_linf"].steps  # type: ignore[attr-defined]
+
+
+def test_the_first_order_damage_of_a_sure_network_is_not_lost_to_float32() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).double()
+    with torch.no_grad():
+        network[1].bias.copy_(torch.tensor([60.0, 0.0]))
+    inputs, labels = torch.rand(3, 1, 2, 2), torch.zeros(3, dtype=torch.int64)
+    expected = first_order(network, inputs.double(), labels, 0.1, "l2")
+    found = first_order(network.float(), inputs, labels, 0.1, "l2")
+    assert 0 < expected.max() < 1e-25
+    torch.testing.assert_close(found.double(), expected, rtol=1e-3, atol=0)
 
 
 def test_nothing_found_is_nan(network: nn.Module, images: Images) -> None:

@@ -14,12 +14,11 @@ from advdim.attacks.base import Attack, Batch, find_adversarials, replaced
 from advdim.measures.checks import beaten_by_black_box, network_flags, ordered
 from advdim.measures.flags import BLACK_BOX, NOT_FINITE, RANDOM
 from advdim.networks.answers import NO_PREDICTION, cross_entropy, predicted
-from advdim.networks.perturbations import Norm, loss_gradient, norms
+from advdim.networks.perturbations import DUAL, ORDERS, Norm, loss_gradient, norms
 from advdim.units import Normalisation, threshold
 
 Rows = dict[str, np.ndarray]
 TOLERANCE = 1e-5
-ORDER: dict[Norm, float] = {"linf": math.inf, "l2": 2.0}
 
 
 class AttackViolation(RuntimeError):
@@ -84,7 +83,7 @@ def evaluate_attack(
     dimension = inputs[0].numel()
     if ceiling_inf is None:
         ceiling_inf = default_ceiling(inputs, normalisation)
-    order = ORDER[attack.norm]
+    order = ORDERS[attack.norm]
     radii = [threshold(value, dimension, order) for value in (threshold_inf, *thresholds)]
     ceiling = threshold(ceiling_inf, dimension, order)
     predictions = predict(network, inputs, batch_size)[0]
@@ -151,8 +150,8 @@ def first_order(
     network: nn.Module, inputs: Tensor, labels: Tensor, radius: float, norm: Norm
 ) -> Tensor:
     """Return the first-order damage ``epsilon_p * ||dL/dx||_q`` per sample (Lemma 2), (N,)."""
-    gradient = loss_gradient(network, inputs, labels)[1].flatten(1)
-    return radius * torch.linalg.vector_norm(gradient, ord=1 if norm == "linf" else 2, dim=1)
+    _, gradient = loss_gradient(network, inputs, labels)
+    return radius * norms(gradient, DUAL[norm])
 
 
 def check_request(

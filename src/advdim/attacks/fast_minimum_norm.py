@@ -17,14 +17,13 @@ from torch import Tensor
 
 from advdim.attacks.base import CLAIM_GAP, Batch, MinimalAttack
 from advdim.networks.answers import answered
-from advdim.networks.perturbations import Norm, norms, project, steepest
+from advdim.networks.perturbations import DUAL, Norm, norms, project, steepest
 
 # Steps and changes of the radius fall along a cosine from the first to the second.
 STEP = (1.0, 0.01)
 RADIUS_CHANGE = (0.05, 0.001)
 # Classes among which the nearest is chosen in the beginning.
 CANDIDATES = 9
-DUAL_ORDER: dict[Norm, float] = {"linf": 1.0, "l2": 2.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +115,7 @@ def annealed(ends: tuple[float, float], share: float) -> float:
 
 def _distance(margin: Tensor, gradient: Tensor, norm: Norm) -> Tensor:
     """Return how far the boundary is if the margin is linear, (N,)."""
-    slope = torch.linalg.vector_norm(gradient.flatten(1), ord=DUAL_ORDER[norm], dim=1)
+    slope = torch.linalg.vector_norm(gradient.flatten(1), ord=DUAL[norm], dim=1)
     return margin.abs() / slope.clamp_min(1e-30)
 
 

@@ -14,6 +14,8 @@ Box: TypeAlias = tuple[Tensor, Tensor]
 # Below it, squares of a vector's values begin to be lost in float32.
 SQUARES_UNDERFLOW = 1e-15
 ORDERS: dict[float | str, float] = {"l1": 1, "l2": 2, "linf": math.inf}
+# The order of the norm of a gradient that goes with a norm of perturbations (Lemma 2).
+DUAL: dict[Norm, float] = {"linf": 1, "l2": 2}
 
 
 def per_sample_loss(network: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:

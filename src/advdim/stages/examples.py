@@ -16,7 +16,7 @@ from advdim.data.batches import first_inputs
 from advdim.data.pixels import Pixels, load_pixels
 from advdim.networks.answers import NO_PREDICTION
 from advdim.networks.build import load_network, to_device
-from advdim.networks.perturbations import norms
+from advdim.networks.perturbations import ORDERS, norms
 from advdim.records import read_record
 from advdim.stages.attack import configured_attack
 from advdim.stages.machine import reproducible
@@ -67,7 +67,7 @@ def _examples(
     settings = config.attacks
     inputs, labels = first_inputs(pixels, settings.examples.images, device)
     prediction, _ = predict(network, inputs, len(inputs))
-    order = float("inf") if attack.norm == "linf" else 2.0
+    order = ORDERS[attack.norm]
     ceiling = threshold(default_ceiling(inputs, normalisation), pixels.dimension, order)
     box = normalisation.box(inputs) if settings.box else None
     batches = attack.batches(network, inputs, prediction, settings.seed, settings.batch_size, box)
