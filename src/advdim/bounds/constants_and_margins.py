@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -76,35 +76,76 @@ def network_constants(layers: Sequence[Layer]) -> Constants:
     }
     plain, reach, deviation = [1.0], [1.0], dict[int, float]()
     inner = {}
-    for index, (layer, norm) in enumerate(zip(layers, exact, strict=True)):
+    for index, norm in enumerate(exact):
         plain.append(plain[-1] * norm)
         after = reach[-1] * norm
         if index in parts:
             inner[index] = (parts[index][0].scaled(reach[-1]), parts[index][1].scaled(reach[-1]))
             after = sum(part.reach[-1] for part in inner[index])
-        if layer.linear and _ends_map(layers, index):
-            start = _map_start(layers, index)
-            own = math.prod(exact[start : index + 1])
-            chain = rectified_norm(layers, index + 1, reach, own)
-            after = min(after, chain) if chain else after
         if index in joint:
-            before = reach[index - 1]
-            after = min(after, before * joint[index].pooled)
-            deviation[index] = min(reach[index], before * joint[index].deviation)
-        first = _chain_start(layers, index, joint)
-        if isinstance(layer, Convolution) and first is not None:
-            chain = chained_norm(*first, layer, norm)
-            after = min(after, reach[index - 2] * chain) if chain else after
-        if isinstance(layer, MaxPool) and index in joint:
-            second = layers[index - 1]
-            first = _chain_start(layers, index - 1, joint)
-            if isinstance(second, Convolution) and first is not None:
-                chain = chained_norm(*first, second, joint[index].deviation, layer.kernel)
-                if chain:
-                    deviation[index] = min(deviation[index], reach[index - 3] * chain)
-        reach.append(after)
+            deviation[index] = _deviation(layers, index, joint, reach)
+        others = (
+            _rectified_reach(layers, index, exact, reach),
+            _pooled_reach(index, joint, reach),
+            _chained_reach(layers, index, joint, norm, reach),
+        )
+        reach.append(min(after, *others))
     pairs = pair_norms(layers)
     return Constants(loose, exact, joint, deviation, pairs, tuple(plain), tuple(reach), inner)
+
+
+def _rectified_reach(
+    layers: Sequence[Layer], index: int, exact: Sequence[float], reach: Sequence[float]
+) -> float:
+    """Bound what layer ``index`` yields by ``rectified_norm``, where it ends a linear map."""
+    if not (layers[index].linear and _ends_map(layers, index)):
+        return math.inf
+    own = math.prod(exact[_map_start(layers, index) : index + 1])
+    return rectified_norm(layers, index + 1, reach, own) or math.inf
+
+
+def _pooled_reach(index: int, joint: Mapping[int, JointNorms], reach: Sequence[float]) -> float:
+    """Bound what layer ``index`` yields by its norm together with the convolution before it."""
+    if index not in joint:
+        return math.inf
+    convolution = index - 1
+    return reach[convolution] * joint[index].pooled
+
+
+def _chained_reach(
+    layers: Sequence[Layer],
+    index: int,
+    joint: Mapping[int, JointNorms],
+    norm: float,
+    reach: Sequence[float],
+) -> float:
+    """Bound what a convolution yields by its norm together with a convolution and pool before."""
+    layer, before = layers[index], _chain_start(layers, index, joint)
+    if not isinstance(layer, Convolution) or before is None:
+        return math.inf
+    first = index - 2
+    chain = chained_norm(*before, layer, norm)
+    return reach[first] * chain if chain else math.inf
+
+
+def _deviation(
+    layers: Sequence[Layer],
+    index: int,
+    joint: Mapping[int, JointNorms],
+    reach: Sequence[float],
+) -> float:
+    """Bound the deviations from the window means at the max pool ``index`` of ``joint``."""
+    pool, second = index, index - 1
+    found = min(reach[pool], reach[second] * joint[pool].deviation)
+    layer, convolution = layers[pool], layers[second]
+    before = _chain_start(layers, second, joint)
+    if before is None:
+        return found
+    assert isinstance(layer, MaxPool)
+    assert isinstance(convolution, Convolution)
+    first = second - 2
+    chain = chained_norm(*before, convolution, joint[pool].deviation, layer.kernel)
+    return min(found, reach[first] * chain) if chain else found
 
 
 def _loose(layer: Layer, norm: float, parts: Sequence[Constants]) -> float:
@@ -125,7 +166,7 @@ def _map_start(layers: Sequence[Layer], index: int) -> int:
 
 
 def _chain_start(
-    layers: Sequence[Layer], index: int, joint: dict[int, JointNorms]
+    layers: Sequence[Layer], index: int, joint: Mapping[int, JointNorms]
 ) -> tuple[Convolution, MaxPool] | None:
     """Return the convolution and max pool that come right before layer ``index``, if they do."""
     if index - 1 not in joint:
