@@ -11,7 +11,7 @@ from torch import nn
 from advdim.bounds.certified import certified_norm
 from advdim.bounds.constants_and_margins import network_constants
 from advdim.bounds.from_torch import read_layers
-from advdim.bounds.layers import LpPool, MaxPool, forward
+from advdim.bounds.layers import forward
 from advdim.bounds.operator_norms import (
     convolution_norm,
     dense_norm,
@@ -20,6 +20,7 @@ from advdim.bounds.operator_norms import (
     patch_norm,
     row_norms,
 )
+from advdim.bounds.pools import LpPool, MaxPool
 from advdim.bounds.rectified import rectified_norm
 from advdim.networks.architectures import ResidualBlock
 

@@ -11,9 +11,10 @@ from advdim.bounds.balancing import balance
 from advdim.bounds.chaining import chained_norm
 from advdim.bounds.constants_and_margins import network_constants
 from advdim.bounds.from_torch import read_layers
-from advdim.bounds.layers import Convolution, MaxPool, forward
+from advdim.bounds.layers import Convolution, forward
 from advdim.bounds.operator_norms import convolution_norm
 from advdim.bounds.pooling import TRIALS, joint_norms
+from advdim.bounds.pools import MaxPool
 from advdim.bounds.relaxation import explicit_map, only_relu
 
 SETTINGS = [  # edge, padding and stride of the first convolution, pool, dilation of the second

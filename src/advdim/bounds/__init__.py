@@ -5,8 +5,8 @@
 """
 
 from advdim.bounds.compute import LowerBounds, PreparedNetwork, lower_bounds, prepare
-from advdim.bounds.from_torch import UnsupportedLayer
 from advdim.bounds.published import Conventions
+from advdim.bounds.readers import UnsupportedLayer
 from advdim.bounds.sound import SOUND_BOUNDS
 
 __all__ = [

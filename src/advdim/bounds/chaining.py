@@ -13,9 +13,10 @@ import math
 import torch
 from torch import Tensor
 
-from advdim.bounds.layers import Convolution, MaxPool, Pair
+from advdim.bounds.layers import Convolution, Pair
 from advdim.bounds.operator_norms import gram_norm, strided_symbol
 from advdim.bounds.pooling import TRIALS, mean_first
+from advdim.bounds.pools import MaxPool
 
 LARGEST_CHAIN = 20_000_000  # complex numbers in the stacked symbol
 

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from advdim.bounds.chaining import chained_norm
-from advdim.bounds.layers import Convolution, Layer, Linear, MaxPool, Residual, forward
+from advdim.bounds.layers import Convolution, Layer, Linear, Residual, forward
 from advdim.bounds.operator_norms import lipschitz, patch_norm
 from advdim.bounds.pooling import JointNorms, joint_norms
+from advdim.bounds.pools import MaxPool
 from advdim.bounds.rectified import rectified_norm
 from advdim.bounds.weighting import pair_norms
 

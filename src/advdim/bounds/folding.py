@@ -7,19 +7,8 @@ from dataclasses import replace
 
 import torch
 
-from advdim.bounds.layers import (
-    AdaptiveMaxPool,
-    AveragePool,
-    Convolution,
-    Diagonal,
-    Flatten,
-    Layer,
-    Linear,
-    LpPool,
-    MaxPool,
-    ReflectionPad,
-    Relu,
-)
+from advdim.bounds.layers import Convolution, Diagonal, Flatten, Layer, Linear, ReflectionPad, Relu
+from advdim.bounds.pools import AdaptiveMaxPool, AveragePool, LpPool, MaxPool
 
 # relu(s x) = s relu(x) for s >= 0, and likewise for maxima, means and norms over a window.
 HOMOGENEOUS = (Relu, MaxPool, AdaptiveMaxPool, AveragePool, LpPool)

@@ -9,19 +9,10 @@ import torch
 from torch import Tensor
 
 from advdim.bounds.constants_and_margins import Analysis, Constants
-from advdim.bounds.layers import (
-    AdaptiveMaxPool,
-    Convolution,
-    Diagonal,
-    Layer,
-    Linear,
-    MaxPool,
-    Relu,
-    Residual,
-    forward,
-)
+from advdim.bounds.layers import Convolution, Diagonal, Layer, Linear, Relu, Residual, forward
 from advdim.bounds.operator_norms import row_norms
 from advdim.bounds.pooling import window_deviation_norms
+from advdim.bounds.pools import AdaptiveMaxPool, MaxPool
 from advdim.bounds.weighting import unit_weights
 
 LARGEST_BENDS = 60_000  # choices of all units; a wider network is linearised in its last layers

@@ -14,20 +14,16 @@ from torch import Tensor
 
 from advdim.bounds.certified import padded_norm
 from advdim.bounds.layers import (
-    AdaptiveMaxPool,
-    AveragePool,
     Convolution,
     Diagonal,
     Flatten,
     Layer,
     Linear,
-    LpPool,
-    MaxPool,
     Pair,
     ReflectionPad,
     Relu,
-    most_windows,
 )
+from advdim.bounds.pools import AdaptiveMaxPool, AveragePool, LpPool, MaxPool, most_windows
 
 ROUNDING = 1 + 1e-6  # relative; float64 singular values and products are good to 1e-11 here
 LARGEST_GRID = 40  # frequencies per axis; finer grids are replaced by this one and its correction

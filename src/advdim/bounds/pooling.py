@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from advdim.bounds.certified import certified_norm, steps_worth
-from advdim.bounds.layers import Convolution, MaxPool
+from advdim.bounds.layers import Convolution
 from advdim.bounds.operator_norms import (
     ROUNDING,
     convolution_norm,
@@ -28,6 +28,7 @@ from advdim.bounds.operator_norms import (
     gram_norm,
     strided_symbol,
 )
+from advdim.bounds.pools import MaxPool
 
 LARGEST_SYMBOL = (
     2_000_000  # complex numbers; for wider layers the gain was 0.1 % at a minute's cost

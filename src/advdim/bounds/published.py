@@ -17,19 +17,16 @@ from torch import Tensor
 
 from advdim.bounds.constants_and_margins import Analysis, divide
 from advdim.bounds.layers import (
-    AdaptiveMaxPool,
-    AveragePool,
     Convolution,
     Diagonal,
     Flatten,
     Layer,
     Linear,
-    LpPool,
-    MaxPool,
     ReflectionPad,
     Relu,
     Residual,
 )
+from advdim.bounds.pools import AdaptiveMaxPool, AveragePool, LpPool, MaxPool
 
 
 @dataclass(frozen=True)

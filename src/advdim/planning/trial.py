@@ -66,7 +66,8 @@ def _problems(config: Config, seen: Seen) -> Iterator[str]:
 def _fault(
     config: Config, dataset: str, name: str, shape: Shape, bounds: bool, trained: bool
 ) -> str | None:
-    from advdim.bounds.from_torch import UnsupportedLayer, read_layers
+    from advdim.bounds.from_torch import read_layers
+    from advdim.bounds.readers import UnsupportedLayer
     from advdim.networks.existing import label
     from advdim.networks.shape import NetworkError
     from advdim.networks.trial import try_network
