@@ -16,7 +16,11 @@ MODULES = {stage: [f"advdim.stages.{stage}"] for stage in RESULT_STAGES} | {
     "table_cells": ["advdim.stages.tables.cells"],
     "table_bounds": ["advdim.stages.tables.bounds"],
     "claims": ["advdim.stages.tables.claims"],
-    "report": ["advdim.stages.report", "advdim.catalogue.figures"],
+    "report": [
+        "advdim.stages.report",
+        "advdim.catalogue.figures",
+        "advdim.catalogue.figures_of_attacks",
+    ],
     "dimension": ["advdim.stages.figure", "advdim.catalogue.methods", "advdim.figures.dimension"],
     "pooling": ["advdim.stages.figure", "advdim.catalogue.methods", "advdim.figures.pooling"],
 }
@@ -59,6 +63,7 @@ def digests(package):
         ("figures/pooling.py", "\nEDITED = 1\n", {"pooling"}),
         ("figures/style.py", "\nEDITED = 1\n", {"pooling", "dimension"}),
         ("catalogue/figures.py", "\nEDITED = 1\n", {"report"}),
+        ("catalogue/figures_of_attacks.py", "\nEDITED = 1\n", {"report"}),
         ("catalogue/methods.py", "\nEDITED = 1\n", {"pooling", "dimension"}),
         # What only checks, stores or explains.
         ("config/explain.py", "\nEDITED = 1\n", set()),

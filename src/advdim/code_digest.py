@@ -27,6 +27,7 @@ APART = frozenset(
         "catalogue.bounds",
         "catalogue.entries",
         "catalogue.figures",
+        "catalogue.figures_of_attacks",
         "catalogue.methods",
         "catalogue.networks",
         "catalogue.palette",

@@ -18,6 +18,10 @@ rule report_page:
         "../../envs/advdim.yaml"
     params:
         settings=table_settings(CONFIG, "report"),
-        code=code_digest("advdim.stages.report", "advdim.catalogue.figures"),
+        code=code_digest(
+            "advdim.stages.report",
+            "advdim.catalogue.figures",
+            "advdim.catalogue.figures_of_attacks",
+        ),
     script:
         "../scripts/report.py"

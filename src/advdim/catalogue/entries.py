@@ -39,6 +39,35 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FigureEntry(Entry):
+    """One figure.
+
+    Attributes:
+        function: ``function(tables, settings)`` returns the matplotlib figure.
+        tables: those it reads, by name.
+        title: one line, with the paper's figure.
+        caption: where it is from, and what it shows.
+        tells_apart: in what, beside strength and seed, the networks of its experiment may differ:
+            ``network``, ``methods``, ``sizes``. What it does not tell apart it would pool.
+    """
+
+    tables: tuple[str, ...]
+    title: str
+    caption: str
+    tells_apart: tuple[str, ...] = ("sizes",)
+
+    @property
+    def of_attacks(self) -> bool:
+        """Tell whether the figure is drawn from attacks, which its experiment must then name."""
+        return bool(set(self.tables) & {"attack_summaries", "ladder", "bounds"})
+
+    @property
+    def of_bounds(self) -> bool:
+        """Tell whether the figure is drawn from lower bounds, which its experiment must ask for."""
+        return "bounds" in self.tables
+
+
+@dataclass(frozen=True, kw_only=True)
 class Look:
     """How figures show one thing of a kind.
 

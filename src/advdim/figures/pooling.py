@@ -81,14 +81,15 @@ def _points_per_network(
 
 
 def _prediction(axis: Axes, rows: pd.DataFrame, groups: list[str]) -> None:
-    predicted = {size: undampened(part, "grad_l1_untied") for size, part in rows.groupby("size")}
-    for (size, group), of_group in rows.groupby(["size", "group"]):
-        expected = predicted[size] * of_group["dampening"].iloc[0]
-        place = groups.index(str(group))
-        axis.plot(
-            [place - 0.35, place + 0.35], [expected] * 2, "--", color="0.4",
-            label="predicted without batch norm" if group == groups[0] else None,
-        )  # fmt: skip
+    for _, of_size in rows.groupby("size"):
+        predicted = undampened(of_size, "grad_l1_untied")
+        for group, of_group in of_size.groupby("group"):
+            expected = predicted * of_group["dampening"].iloc[0]
+            place = groups.index(str(group))
+            axis.plot(
+                [place - 0.35, place + 0.35], [expected] * 2, "--", color="0.4",
+                label="predicted without batch norm" if group == groups[0] else None,
+            )  # fmt: skip
     if len(rows):
         axis.legend(**LEGEND)
 
