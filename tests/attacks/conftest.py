@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from advdim.attacks.autoattack import AutoAttack
 from advdim.attacks.base import Attack
 from advdim.attacks.registry import ATTACKS
+from advdim.networks.perturbations import Box
 
 CLASSES = 5
 SIZE = 8
@@ -81,6 +82,22 @@ def brief(attack: Attack) -> Attack:
 @pytest.fixture(params=sorted(ATTACKS))
 def attack(request: pytest.FixtureRequest) -> Attack:
     return brief(ATTACKS[request.param])
+
+
+def attacked(
+    attack: Attack,
+    network: nn.Module,
+    inputs: Tensor,
+    away_from: Tensor,
+    threshold: float,
+    *,
+    seed: int = 0,
+    batch_size: int = 32,
+    box: Box | None = None,
+) -> Tensor:
+    """Perturbed inputs within one threshold."""
+    batches = attack.batches(network, inputs, away_from, seed, batch_size, box)
+    return torch.cat([attack.at_threshold(batch, threshold) for batch in batches])
 
 
 def generous(attack: Attack, epsilon_inf: float = 1.0) -> float:

@@ -12,7 +12,7 @@ from advdim.attacks.base import Attack, Batch
 from advdim.attacks.evaluate import AttackViolation, evaluate_attack, first_order, verify
 from advdim.attacks.registry import ATTACKS
 from advdim.units import Normalisation
-from tests.attacks.conftest import CLASSES
+from tests.attacks.conftest import CLASSES, attacked
 
 Images = tuple[Tensor, Tensor]
 NORMALISATION = Normalisation((0.5, 0.45, 0.4), (0.15, 0.2, 0.25))
@@ -84,11 +84,11 @@ def test_box_is_kept(attack: Attack, linear: nn.Module, images: Images) -> None:
     inputs = NORMALISATION.apply(pixels)
     box = NORMALISATION.box(inputs)
     away_from = linear(inputs).argmax(dim=1)
-    perturbed = attack.run(linear, inputs, away_from, 0.8, box=box)
+    perturbed = attacked(attack, linear, inputs, away_from, 0.8, box=box)
     back = NORMALISATION.invert(perturbed)
     assert back.min() >= -1e-6
     assert back.max() <= 1 + 1e-6
-    free = attack.run(linear, inputs, away_from, 0.8)
+    free = attacked(attack, linear, inputs, away_from, 0.8)
     assert not torch.equal(free, perturbed)
     rows = evaluate_attack(
         linear, inputs, images[1], attack, 0.8, normalisation=NORMALISATION, box=True
@@ -119,7 +119,7 @@ def test_the_prediction_is_attacked_whatever_the_label(
         np.testing.assert_array_equal(of_wrong[column][12:], of_right[column][12:])
     if attack.ascends:
         # The loss of a wrong label rises as well, as an attack on the label finds by itself.
-        alone = attack.run(network, inputs, some_wrong, radius(attack, epsilon, inputs))
+        alone = attacked(attack, network, inputs, some_wrong, radius(attack, epsilon, inputs))
         with torch.no_grad():
             expected = functional.cross_entropy(network(alone), some_wrong, reduction="none")
         np.testing.assert_allclose(of_wrong["adversarial_loss"], expected, rtol=1e-4)

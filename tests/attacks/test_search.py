@@ -17,7 +17,7 @@ from advdim.attacks.evaluate import evaluate_attack
 from advdim.attacks.registry import ATTACKS
 from advdim.attacks.search import search_direction
 
-from .conftest import gaps
+from .conftest import attacked, gaps
 
 Images = tuple[Tensor, Tensor]
 
@@ -203,8 +203,8 @@ def test_iterative_search_is_no_worse_than_any_single_run(
     norm = torch.from_numpy(rows["norm_linf"])
     for k, epsilon in enumerate((0.05, 0.2, 0.3, 0.4)):
         assert (norm[torch.from_numpy(rows["success"][:, k])] <= epsilon * (1 + 1e-5)).all()
-    below = attack.run(
-        network, inputs, torch.from_numpy(rows["prediction"]), float(norm.min()) * 0.9
+    below = attacked(
+        attack, network, inputs, torch.from_numpy(rows["prediction"]), float(norm.min()) * 0.9
     )
     with torch.no_grad():
         assert (network(below).argmax(1) == torch.from_numpy(rows["prediction"])).all()

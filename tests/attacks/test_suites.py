@@ -22,6 +22,8 @@ from advdim.attacks.registry import ATTACKS
 from advdim.networks.perturbations import norms
 from advdim.units import Normalisation
 
+from .conftest import attacked
+
 Images = tuple[Tensor, Tensor]
 UNBOUNDED = (-math.inf, math.inf)
 FIXED = {
@@ -62,7 +64,7 @@ def test_fixed_attacks_equal_foolbox(
     clean = predict(network, inputs)
     attack = ATTACKS[name]
     epsilon = share if attack.norm == "linf" else share * math.sqrt(192)
-    own = attack.run(network, inputs, clean, epsilon)
+    own = attacked(attack, network, inputs, clean, epsilon)
     model = foolbox.PyTorchModel(network, bounds=UNBOUNDED)
     _, theirs, success = FIXED[name]()(model, inputs, clean, epsilons=epsilon)
     assert torch.equal(predict(network, own), predict(network, theirs))
@@ -147,7 +149,7 @@ def test_autoattack_equals_torchattacks_on_pixels(
     assert isinstance(attack, AutoAttack)
     box = normalisation.box(inputs)
     attack = replace(attack, steps=10, queries=200)
-    own = attack.run(network, inputs, clean, share, seed=11, box=box)
+    own = attacked(attack, network, inputs, clean, share, seed=11, box=box)
     assert torch.equal(predict(network, own), predict(network, theirs))
     changed = predict(network, own) != clean
     assert 0 < changed.sum() < len(changed)

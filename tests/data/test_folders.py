@@ -13,6 +13,7 @@ from sklearn.datasets import load_sample_images
 
 from advdim.config.data import FolderDataset, PhotographsDataset
 from advdim.data.decoding import Decoder
+from advdim.data.depth import Depth
 from advdim.data.encoded import upright
 from advdim.data.errors import DataError
 from advdim.data.pixels import load_pixels, save_pixels
@@ -89,7 +90,7 @@ def test_every_mode_becomes_the_same_upright_photograph(photographs):
     reference = np.asarray(photograph).astype(float)
     files = in_every_mode(photograph)
     found = {
-        name: np.asarray(upright(Image.open(io.BytesIO(content)), "RGB")).astype(float)
+        name: np.asarray(upright(Image.open(io.BytesIO(content)), "RGB", Depth())).astype(float)
         for name, content in files.items()
     }
     for name, array in found.items():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -92,10 +94,16 @@ def test_a_truncated_file_is_named(digits, tmp_path):
         load_pixels(path)
 
 
+def materialised(pixels):
+    """The same images with the replication carried out."""
+    images = {split: replicate(small, pixels.factor) for split, small in pixels.images.items()}
+    return replace(pixels, images=images, factor=1, pixel_edge=pixels.factor)
+
+
 def test_batches_from_small_pixels_equal_materialised_ones(digits):
     pixels, _ = prepare(digits, "digits", 32)
     augmentation = Augmentation(crop_padding=2, flip=True)
-    small, large = Batches(pixels, "train"), Batches(pixels.materialised(), "train")
+    small, large = Batches(pixels, "train"), Batches(materialised(pixels), "train")
     pairs = zip(
         small.shuffled(16, augmentation, stream("test")),
         large.shuffled(16, augmentation, stream("test")),

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.training.test_equivalence import POOLED, SIZE, STRIDED, batch, difference, networks
 
+from advdim.attacks.evaluate import evaluate_attack
 from advdim.attacks.registry import ATTACKS
 from advdim.config.architectures import (
     FullyConnectedNetwork,
@@ -123,7 +124,7 @@ def test_what_is_measured_is_float32_whatever_a_module_has_switched(cell):
         measure(network, [(images, labels)], Measurement(), 0.1, *[torch.Generator()] * 2)
         assert network.seen == {"ieee"}
         switch()
-        ATTACKS["fgsm"].run(network.eval(), images, labels, 0.1)
+        evaluate_attack(network.eval(), images, labels, ATTACKS["fgsm"], 0.1)
         assert products() == {"ieee"}
     trainer = cell(epochs=1)
     SWITCHES["high"]()

@@ -134,42 +134,6 @@ class Attack(ABC):
         """Say how the effort differs from the reference's, on so many classes; "" where not."""
         return ""
 
-    def run(
-        self,
-        network: nn.Module,
-        inputs: Tensor,
-        away_from: Tensor,
-        threshold: float,
-        *,
-        seed: int = 0,
-        batch_size: int = 32,
-        box: Box | None = None,
-    ) -> Tensor:
-        """Attack with one threshold.
-
-        Args:
-            network: maps normalised inputs to logits; in evaluation mode.
-            inputs: clean inputs (N, C, H, W), normalised float32.
-            away_from: classes to move away from (N,).
-            threshold: in this attack's norm, normalised units, not negative.
-            seed: seed of all random numbers.
-            batch_size: samples at once; no influence on the result. On a CPU about 32 is fastest,
-                since larger activations leave its caches; a GPU wants hundreds.
-            box: lowest and highest inputs; no clipping if None.
-
-        Returns:
-            Perturbed inputs (N, C, H, W) within threshold.
-
-        Raises:
-            ValueError: the threshold is negative or the network is in training mode.
-        """
-        if threshold < 0:
-            raise ValueError(f"{self.name}: threshold is negative: {threshold}")
-        if threshold == 0:
-            return inputs.clone()
-        batches = self.batches(network, inputs, away_from, seed, batch_size, box)
-        return torch.cat([self.at_threshold(batch, threshold) for batch in batches])
-
     def batches(
         self,
         network: nn.Module,

@@ -7,15 +7,12 @@ batch can hold many (sample, threshold) pairs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from advdim.networks.perturbations import Box, Norm, ascend, steepest
-
-RandomStart: TypeAlias = torch.Generator | Sequence[torch.Generator] | None
 
 
 def pgd(
@@ -27,7 +24,7 @@ def pgd(
     steps: int,
     step_size: float,
     norm: Norm = "linf",
-    random_start: RandomStart = None,
+    random_start: Sequence[torch.Generator] | None = None,
     restarts: int = 1,
     box: Box | None = None,
 ) -> Tensor:
@@ -44,8 +41,8 @@ def pgd(
         steps: gradient steps per restart, at least 1.
         step_size: length of a step as a share of threshold (Madry et al.; 0.2 in ICML 2019).
         norm: norm of the ball and of the steepest ascent.
-        random_start: start uniformly in the ball. One generator draws for the whole batch; one
-            generator per sample makes a sample's start independent of its batch.
+        random_start: start uniformly in the ball. There is one generator per sample, so that a
+            sample's start does not depend on its batch.
         restarts: number of random starts; more than one needs ``random_start``.
         box: lowest and highest inputs, broadcastable to the inputs; no clipping if None.
 
@@ -82,12 +79,8 @@ def per_sample(threshold: float | Tensor, inputs: Tensor) -> Tensor:
     return values.expand(len(inputs)).view(-1, 1, 1, 1)
 
 
-def _uniform_ball(
-    inputs: Tensor, norm: Norm, random_start: torch.Generator | Sequence[torch.Generator]
-) -> Tensor:
-    """Draw uniformly from the unit ball, on the device of the generator."""
-    if isinstance(random_start, torch.Generator):
-        return _draw(inputs.shape, norm, random_start).to(inputs)
+def _uniform_ball(inputs: Tensor, norm: Norm, random_start: Sequence[torch.Generator]) -> Tensor:
+    """Draw uniformly from the unit ball, on the device of the generators."""
     shape = torch.Size([1, *inputs.shape[1:]])
     return torch.cat([_draw(shape, norm, generator) for generator in random_start]).to(inputs)
 

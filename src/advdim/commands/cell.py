@@ -43,7 +43,7 @@ def _run(options: argparse.Namespace) -> None:
     refuse_problems(config)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     pixels = folder / "pixels.safetensors"
-    with device(config.device, gpu_megabytes(config, cell, 1)) as name:
+    with device(config.device, gpu_megabytes(config, cell)) as name:
         prepare_pixels(config, cell.dataset, cell.size, pixels)
         inputs = {"pixels": file_hash(pixels)}
         states = folder / "checkpoints"

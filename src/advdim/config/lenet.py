@@ -55,16 +55,16 @@ class LenetNetwork(Network):
         """Return the scheme of the weights: their variance is 1/fan_in (against H3)."""
         return "initialisation of variance 1/fan_in"
 
-    def counts(self, inputs: int, size: int, classes: int = 10) -> tuple[float, float]:
-        """Return the multiply-adds and the activations of one image with ``inputs`` channels."""
+    def counts(self, channels: int, size: int) -> tuple[float, float]:
+        """Return the multiply-adds and the activations of one image, of ten classes."""
         multiply_adds = activations = 0.0
-        pooled = size
+        inputs, pooled = channels, size
         for outputs, edge in zip(self.channels, self.edges(size), strict=True):
             multiply_adds += self.kernel**2 * inputs * outputs * edge**2
             activations += 2 * outputs * edge**2
             inputs, pooled = outputs, edge // self.pool
         values = inputs * pooled**2
-        for units in (*self.hidden, classes):
+        for units in (*self.hidden, 10):
             multiply_adds += values * units
             activations += 2 * units
             values = units

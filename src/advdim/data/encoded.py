@@ -118,13 +118,13 @@ def share_mode(splits: Mapping[str, EncodedImages]) -> None:
         images.mode = mode
 
 
-def upright(image: Image.Image, mode: str, depth: Depth | None = None) -> Image.Image:
+def upright(image: Image.Image, mode: str, depth: Depth) -> Image.Image:
     """Return an image turned as its EXIF data say, as ``L`` or ``RGB`` of eight bits a channel.
 
     What is transparent is laid on white. Raises ValueError for values outside of their range.
     """
     raw_mode = _raw_mode(image)
-    turned = (depth or Depth()).in_eight_bits(ImageOps.exif_transpose(image), raw_mode)
+    turned = depth.in_eight_bits(ImageOps.exif_transpose(image), raw_mode)
     if "transparency" in turned.info or turned.mode in {"LA", "PA", "RGBA", "La", "RGBa"}:
         layer = turned.convert("RGBA")
         turned = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)

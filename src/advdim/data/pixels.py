@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 from advdim.data.errors import DataError
-from advdim.data.resize import replicate
 from advdim.tensor_files import DamagedFileError, read_tensors, stream_tensors
 from advdim.units import Normalisation
 
@@ -46,12 +45,6 @@ class Pixels:
     def dimension(self) -> int:
         """The input dimension ``d = channels * size * size``."""
         return self.channels * self.size**2
-
-    def materialised(self) -> Pixels:
-        """Return the same images with the replication carried out."""
-        images = {split: replicate(pixels, self.factor) for split, pixels in self.images.items()}
-        edge = self.pixel_edge * self.factor
-        return Pixels(images, self.labels, self.class_names, self.normalisation, 1, edge)
 
 
 def save_pixels(path: str | Path, pixels: Pixels, provenance: dict[str, object]) -> None:

@@ -200,9 +200,9 @@ def resources_of(
     }
 
 
-def gpu_megabytes(config: Config, cell: Cell, attempt: int) -> int:
+def gpu_megabytes(config: Config, cell: Cell) -> int:
     """Return the GPU memory to keep for a cell's training, in MB; 0 without a GPU."""
-    return resources_of(config, Result.of("train", cell.wildcards()), attempt)["gpu_mb"]
+    return resources_of(config, Result.of("train", cell.wildcards()), 1)["gpu_mb"]
 
 
 def _pixel_bytes(config: Config, result: Result) -> float:
