@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +41,20 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def clear_unfinished(folder: str | Path) -> None:
-    """Remove what a killed process left half written in a folder that only one process uses."""
-    # The second pattern is that of safetensors' own temporary files.
-    for pattern in (".*.partial", ".tmp*"):
-        for left in Path(folder).glob(pattern):
-            left.unlink(missing_ok=True)
+    """Remove what a killed process left half written in a folder that only one process uses.
+
+    Whatever else is named as safetensors names its own temporary files goes with it.
+    """
+    _remove(folder, ".*.partial", ".tmp*")
 
 
-def clear_partial(path: str | Path) -> None:
-    """Remove what killed processes left of a file that one process at a time writes."""
-    for left in Path(path).parent.glob(f".{glob.escape(Path(path).name)}.*.partial"):
+def clear_unfinished_file(path: str | Path) -> None:
+    """Remove what killed processes left of one file that one process at a time writes."""
+    _remove(Path(path).parent, f".{glob.escape(Path(path).name)}.*.partial")
+
+
+def _remove(folder: str | Path, *patterns: str) -> None:
+    for left in chain.from_iterable(map(Path(folder).glob, patterns)):
         left.unlink(missing_ok=True)
 
 

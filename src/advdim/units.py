@@ -59,6 +59,9 @@ def to_normalised(
     return value / normalisation.scale**power if units == "pixel" else value
 
 
-def threshold(epsilon_inf: float, dimension: int, p: float) -> float:
-    """Return ``epsilon_p = epsilon_inf * d^(1/p)`` (ICML 2019, Eq. 3) for ``p`` in [1, inf]."""
-    return epsilon_inf if math.isinf(p) else epsilon_inf * dimension ** (1.0 / p)
+def threshold(threshold_inf: float, dimension: int, p: float) -> float:
+    """Return the threshold of an l_p norm, for ``p`` in [1, inf].
+
+    That is ``epsilon_p = epsilon_inf * d^(1/p)`` (ICML 2019, Eq. 3).
+    """
+    return threshold_inf if math.isinf(p) else threshold_inf * dimension ** (1.0 / p)

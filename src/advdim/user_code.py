@@ -55,7 +55,7 @@ def check_function(
 ) -> None:
     """Raise UserCodeError unless a function takes that many positional and these arguments.
 
-    ``optional`` are keywords that it is given if it accepts them. What is no plain function (a
+    ``optional`` are keywords that it is given if it names them. What is no plain function (a
     class, an imported or decorated one) is left to the call.
     """
     found = _definition(path)

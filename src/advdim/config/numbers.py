@@ -73,7 +73,7 @@ Arguments = Annotated[
 ]  # fmt: skip
 
 
-def _counted(value: object) -> object:
+def _listed(value: object) -> object:
     if not isinstance(value, int):
         return value
     if not 0 < value <= MOST_SEEDS:
@@ -84,7 +84,7 @@ def _counted(value: object) -> object:
 Seeds = Annotated[
     list[Annotated[int, Field(ge=0)]],
     BeforeValidator(
-        _counted,
+        _listed,
         json_schema_input_type=Annotated[int, Field(gt=0, le=MOST_SEEDS)]
         | list[Annotated[int, Field(ge=0)]],
     ),

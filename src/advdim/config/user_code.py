@@ -35,7 +35,7 @@ class UserMethod(UserCode):
     """A training method, called as ``function(network, inputs, targets, epsilon, **arguments)``.
 
     It returns the scalar to be minimised; the keywords ``random`` (a generator) and ``crafting``
-    (the network to make perturbations with) are given where it accepts them.
+    (the network to make perturbations with) are given where it has arguments of these names.
     """
 
     positional: ClassVar[int] = 4

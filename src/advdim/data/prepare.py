@@ -26,8 +26,9 @@ def prepare(
     """Decode, choose, resize and split a dataset; return its pixels and an account of it.
 
     The account says what the resizing was and which images were left out. The choice of images
-    and the validation split depend on the dataset's name alone, so they are the same at every size
-    and for every cell. Large arrays live in nameless files in ``scratch``. Raises DataError.
+    and the validation split depend on the dataset's name, on how many images there are and on how
+    many are asked for, so they are the same at every size and for every cell. Large arrays live in
+    nameless files in ``scratch``. Raises DataError.
     """
     try:
         return _prepare(dataset, name, size, threads, scratch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -228,9 +228,8 @@ def _noise(count: int, shape: Shape) -> Pixels:
     return Pixels({"train": images}, {"train": labels}, classes, unit, 1)
 
 
-def _best_of(run: object, repeats: int = 2) -> float:
+def _best_of(run: Callable[[], None], repeats: int = 2) -> float:
     """Return the shortest of some runs, after one that warms up."""
-    assert callable(run)
     run()
     times = []
     for _ in range(repeats):

@@ -38,7 +38,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Images:
-    """A dataset in words: whose images, and how many of all there are; None: unknown."""
+    """A dataset in words: whose images, and how many of all there are, or ``unknown``."""
 
     name: str
     description: str

@@ -45,7 +45,7 @@ def provenance_of(cells: pd.DataFrame) -> dict[str, str]:
         return {}
     facts = {"Hours of training and measuring": f"{cells['seconds'].sum() / 3600:.2f}"}
     for name, column in (("Trained on", "device"), ("Code of the networks", "commit")):
-        if known := _counted(cells[column]):
+        if known := _with_counts(cells[column]):
             facts[name] = known
     for versions, count in Counter(cells["versions"].dropna()).items():
         found = ", ".join(f"{k} {v}" for k, v in json.loads(versions).items())
@@ -76,5 +76,5 @@ def _value(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _counted(values: pd.Series) -> str:
+def _with_counts(values: pd.Series) -> str:
     return ", ".join(f"{value} ({count})" for value, count in values.value_counts().items())

@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from advdim.config import Config
-from advdim.files import DiskFullError, atomic, clear_partial, file_hash, write_json
+from advdim.files import DiskFullError, atomic, clear_unfinished_file, file_hash, write_json
 from advdim.planning.costs import MOST_STARTS
 from advdim.records import Record, failed_itself, read_record, same_inputs
 from advdim.results import Result, code_hash, config_hash, inputs_of, is_current
@@ -138,7 +138,7 @@ def _remove(job: Job) -> None:
     for path in reversed(job.files.values()):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        clear_partial(path)
+        clear_unfinished_file(path)
 
 
 def _outcome(job: Job) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _outcome(job: Job) -> dict[str, Any]:
         log.info("the network has diverged: no rows")
         return _empty(job, status="done")
     try:
-        return _counted(job, WORK[job.result.stage])
+        return _with_starts_counted(job, WORK[job.result.stage])
     except Exception as error:
         if _is_of_the_machine(error):
             raise
@@ -168,7 +168,7 @@ def _statuses(job: Job) -> dict[Result, str]:
     return {parent: record["status"] for parent, record in records.items() if record}
 
 
-def _counted(job: Job, compute: Callable[[Job], dict[str, Any]]) -> dict[str, Any]:
+def _with_starts_counted(job: Job, compute: Callable[[Job], dict[str, Any]]) -> dict[str, Any]:
     """Count the starts that never come to an end; raise GivenUpError after ``MOST_STARTS`` of them.
 
     Each leaves a file, until a checkpoint is written after it. What raises comes to an end, but for

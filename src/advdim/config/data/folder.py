@@ -125,11 +125,11 @@ class FolderDataset(EncodedDataset):
         groups = tuple((name, *members) for name, members in self.classes.items())
         key = (self.root, self.lists, self.splits, groups)
         if key not in self._remembered:
-            self._remembered[key] = tuple(map(self._counted, self.splits))
+            self._remembered[key] = tuple(map(self._counts_in, self.splits))
         train, test = self._remembered[key]
         return train, test
 
-    def _counted(self, split: Path) -> Counts:
+    def _counts_in(self, split: Path) -> Counts:
         return {name: len(paths) for name, paths in self.by_class(split).items()}
 
     def fault(self, train: Counts, test: Counts) -> str | None:
