@@ -60,7 +60,8 @@ FIGURES: dict[str, FigureEntry] = {
             "after usual training, vulnerability and gradient norm grow linearly in the square "
             "root of the input dimension, until the damage leaves the linear regime. Grey points "
             "are networks, curves medians over them with 10th and 90th percentile; (d) sets the "
-            "damage against its first-order prediction, which it meets on the dashed line.",
+            "damage against its first-order prediction, which it meets on the dashed line: by the "
+            "gradient at the image filled, with ties broken open.",
         ),
         FigureEntry(
             name="dimension_growth",

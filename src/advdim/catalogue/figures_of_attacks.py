@@ -38,17 +38,13 @@ ATTACK_FIGURES = (
         name="attack_ladder",
         function="advdim.figures.attacks:attack_ladder",
         tables=("cells", "ladder"),
-        title="The square-root law under the gradient norm, FGSM, PGD, FMN and AutoAttack on "
-        "the same cells",
+        title="The square-root law under the gradient norm and attacks of rising strength",
         caption="ICML 2019, Corollary 6, beyond the paper's attacks: does the growth with "
         "the dimension belong to the networks or to a weak attack? Gradient norm, "
-        "vulnerability, and one over the smallest perturbation found by FGSM, PGD, FMN and "
-        "AutoAttack on the same networks, with the growth of the square root of the dimension "
+        "vulnerability, and one over the smallest perturbation found by each attack that ran (of "
+        "FGSM, PGD, FMN and AutoAttack), with the growth of the square root of the dimension "
         "dotted.",
     ),
-)
-
-BOUND_FIGURES = (
     FigureEntry(
         name="adversarial_examples",
         function="advdim.figures.examples:adversarial_examples",
@@ -57,6 +53,9 @@ BOUND_FIGURES = (
         caption="ICML 2019, Definition 1, seen: clean images, the smallest adversarial "
         "perturbation found, and the perturbation amplified by the factor given, per size.",
     ),
+)
+
+BOUND_FIGURES = (
     FigureEntry(
         name="bound_histograms",
         function="advdim.figures.bounds:bound_histograms",
