@@ -191,8 +191,9 @@ def test_rows_are_those_that_the_table_declares(judged, tmp_path):
 def invented(values, low=0.4, high=0.6, **settings):
     """Return a claim on the mean of one value per network, and its rows."""
     claim = Claim(
-        "c", "s.", "p", "f", (), "mean", low, high, lambda tables, experiment: pd.DataFrame(),
-        lambda rows: float(rows["x"].mean()), **settings,
+        name="c", sentence="s.", source="p", figure="f", tables=(), statistic="mean", low=low,
+        high=high, select=lambda tables, experiment: pd.DataFrame(),
+        estimate=lambda rows: float(rows["x"].mean()), **settings,
     )  # fmt: skip
     return claim, pd.DataFrame({"size": 8, "seed": range(len(values)), "x": values})
 

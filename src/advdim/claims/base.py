@@ -32,7 +32,7 @@ Select = Callable[[Tables, str], pd.DataFrame]
 FEWEST_NETWORKS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """A testable sentence of a paper.
 
@@ -60,7 +60,7 @@ class Claim:
     sentence: str
     source: str
     figure: str
-    tables: tuple[str, ...]
+    tables: tuple[str, ...] = ("cells", "epochs")
     statistic: str
     low: float
     high: float

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from advdim.claims import needs
-from advdim.claims.base import Claim, Select, Tables
-from advdim.claims.intervals import Estimate
+from advdim.claims.base import Claim, Tables
 from advdim.claims.rows import last_epochs, trained_by_pgd, undefended
 from advdim.claims.statistics import (
     differences,
@@ -94,114 +94,100 @@ def _accuracy_fall(rows: pd.DataFrame) -> float:
     return float(means.iloc[-1] - means.iloc[0]) if len(means) > 1 else math.nan
 
 
-def _claim(
-    name: str,
-    sentence: str,
-    source: str,
-    statistic: str,
-    low: float,
-    high: float,
-    select: Select,
-    estimate: Estimate,
-    extreme: str = "",
-    range_source: str = "ours",
-    correlation: bool = False,
-) -> Claim:
-    return Claim(
-        name, sentence, f"ICML 2019, {source}", FIGURE, ("cells", "epochs"), statistic, low, high,
-        select, estimate, extreme, range_source, correlation=correlation,
-    )  # fmt: skip
-
+_claim = partial(Claim, figure=FIGURE)
 
 CLAIMS = (
     _claim(
-        "gradients_grow_after_training",
-        "After usual training the l1-norm of the gradients still grows like sqrt(d).",
-        "Section 4.2, Figure 2b (ties broken)",
-        "exponent of the gradient norm, ties broken, in d",
-        0.35, 0.65,
-        _undefended, lambda rows: exponent(rows, "grad_l1_untied"),
+        name="gradients_grow_after_training",
+        sentence="After usual training the l1-norm of the gradients still grows like sqrt(d).",
+        source="ICML 2019, Section 4.2, Figure 2b (ties broken)",
+        statistic="exponent of the gradient norm, ties broken, in d",
+        low=0.35, high=0.65,
+        select=_undefended, estimate=lambda rows: exponent(rows, "grad_l1_untied"),
     ),
     _claim(
-        "gradients_grow_after_training_at_the_image",
-        "The same for the gradient at the image itself.",
-        "Section 4.2, Figure 2b (as the authors measured it)",
-        "exponent of the gradient norm at the image in d",
-        0.35, 0.65,
-        _undefended, lambda rows: exponent(rows, "grad_l1"),
+        name="gradients_grow_after_training_at_the_image",
+        sentence="The same for the gradient at the image itself.",
+        source="ICML 2019, Section 4.2, Figure 2b (as the authors measured it)",
+        statistic="exponent of the gradient norm at the image in d",
+        low=0.35, high=0.65,
+        select=_undefended, estimate=lambda rows: exponent(rows, "grad_l1"),
     ),
     _claim(
-        "growth_is_linear_in_root_dimension",
-        "The growth is linear in sqrt(d).",
-        "Section 4.2, Figure 2b",
-        "correlation of the gradient norms, ties broken, with sqrt(d) over the sizes",
-        0.95, math.inf,
-        _at_three_sizes, lambda rows: linearity(rows, "grad_l1_untied"), correlation=True,
+        name="growth_is_linear_in_root_dimension",
+        sentence="The growth is linear in sqrt(d).",
+        source="ICML 2019, Section 4.2, Figure 2b",
+        statistic="correlation of the gradient norms, ties broken, with sqrt(d) over the sizes",
+        low=0.95, high=math.inf,
+        select=_at_three_sizes, estimate=lambda rows: linearity(rows, "grad_l1_untied"),
+        correlation=True,
     ),
     _claim(
-        "vulnerability_grows_after_training",
-        "After usual training the vulnerability grows like sqrt(d).",
-        "Section 4.2, Figure 2a",
-        "exponent of the vulnerability in d",
-        0.25, 0.65,
-        _attacked, lambda rows: exponent(rows, "vulnerability"),
+        name="vulnerability_grows_after_training",
+        sentence="After usual training the vulnerability grows like sqrt(d).",
+        source="ICML 2019, Section 4.2, Figure 2a",
+        statistic="exponent of the vulnerability in d",
+        low=0.25, high=0.65,
+        select=_attacked, estimate=lambda rows: exponent(rows, "vulnerability"),
     ),
     _claim(
-        "damage_grows_after_training",
-        "After usual training the damage grows like sqrt(d).",
-        "Corollary 6, Figure 2a",
-        "exponent of the damage in d",
-        0.35, 0.65,
-        _undefended, lambda rows: exponent(rows, "damage"),
+        name="damage_grows_after_training",
+        sentence="After usual training the damage grows like sqrt(d).",
+        source="ICML 2019, Corollary 6, Figure 2a",
+        statistic="exponent of the damage in d",
+        low=0.35, high=0.65,
+        select=_undefended, estimate=lambda rows: exponent(rows, "damage"),
     ),
     _claim(
-        "slope_falls_with_strength",
-        "The stronger PGD is, the smaller the slope of the gradient norm in sqrt(d).",
-        "Section 4.2, Figure 2b",
-        "mean change of that slope from one strength to the next",
-        -math.inf, 0,
-        _by_strength, _trend_of_slopes, range_source="paper",
+        name="slope_falls_with_strength",
+        sentence="The stronger PGD is, the smaller the slope of the gradient norm in sqrt(d).",
+        source="ICML 2019, Section 4.2, Figure 2b",
+        statistic="mean change of that slope from one strength to the next",
+        low=-math.inf, high=0,
+        select=_by_strength, estimate=_trend_of_slopes, range_source="paper",
     ),
     _claim(
-        "strong_training_breaks_the_growth",
-        "Strong enough PGD removes the dependence on the dimension.",
-        "Section 4.2, Figure 2b",
-        "exponent of the gradient norm, ties broken, in d at the largest strength",
-        -math.inf, 0.15,
-        _strongest, lambda rows: exponent(rows, "grad_l1_untied"),
+        name="strong_training_breaks_the_growth",
+        sentence="Strong enough PGD removes the dependence on the dimension.",
+        source="ICML 2019, Section 4.2, Figure 2b",
+        statistic="exponent of the gradient norm, ties broken, in d at the largest strength",
+        low=-math.inf, high=0.15,
+        select=_strongest, estimate=lambda rows: exponent(rows, "grad_l1_untied"),
     ),
     _claim(
-        "growth_breaks_near_0005",
-        "The dependence on the dimension breaks near a PGD strength of .0005.",
-        "Section 4.2, Figure 2",
-        f"exponent in d beyond {BROKEN:g} at the last strength up to {WEAK:g}, and short of it at "
+        name="growth_breaks_near_0005",
+        sentence="The dependence on the dimension breaks near a PGD strength of .0005.",
+        source="ICML 2019, Section 4.2, Figure 2",
+        statistic=f"exponent in d beyond {BROKEN:g} at the last strength up to {WEAK:g}, and "
+        f"short of it at "
         f"the first from {STRONG:g} on, whichever is less",
-        0, math.inf,
-        _about_the_break, _break_margin, "smallest",
+        low=0, high=math.inf,
+        select=_about_the_break, estimate=_break_margin, extreme="smallest",
     ),
     _claim(
-        "accuracy_is_independent_of_dimension",
-        "Without regularisation the accuracy does not depend on the dimension.",
-        "Section 4.2, Figure 2c",
-        "largest difference of accuracy between sizes",
-        -math.inf, 0.03,
-        _undefended,
-        lambda rows: differences(rows.groupby("size")["accuracy"].mean()), "largest",
+        name="accuracy_is_independent_of_dimension",
+        sentence="Without regularisation the accuracy does not depend on the dimension.",
+        source="ICML 2019, Section 4.2, Figure 2c",
+        statistic="largest difference of accuracy between sizes",
+        low=-math.inf, high=0.03,
+        select=_undefended,
+        estimate=lambda rows: differences(rows.groupby("size")["accuracy"].mean()),
+        extreme="largest",
     ),
     _claim(
-        "strong_training_costs_accuracy",
-        "Beyond a plateau, the accuracy falls with PGD's strength.",
-        "Section 4.2, Figure 2c",
-        "accuracy at the largest strength less that without a method",
-        -math.inf, 0,
-        _none_and_strongest, _accuracy_fall, range_source="paper",
+        name="strong_training_costs_accuracy",
+        sentence="Beyond a plateau, the accuracy falls with PGD's strength.",
+        source="ICML 2019, Section 4.2, Figure 2c",
+        statistic="accuracy at the largest strength less that without a method",
+        low=-math.inf, high=0,
+        select=_none_and_strongest, estimate=_accuracy_fall, range_source="paper",
     ),
     _claim(
-        "damage_is_first_order",
-        "The damage over epsilon equals the dual norm of the gradient.",
-        "Lemma 2",
-        "mean of damage / epsilon over the l1-norm of the gradient at the image",
-        0.85, 1.15,
-        _with_lemma_2, lambda rows: float(rows["ratio"].mean()),
+        name="damage_is_first_order",
+        sentence="The damage over epsilon equals the dual norm of the gradient.",
+        source="ICML 2019, Lemma 2",
+        statistic="mean of damage / epsilon over the l1-norm of the gradient at the image",
+        low=0.85, high=1.15,
+        select=_with_lemma_2, estimate=lambda rows: float(rows["ratio"].mean()),
     ),
 )  # fmt: skip

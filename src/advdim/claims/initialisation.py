@@ -41,16 +41,16 @@ def _undampened_exponent(rows: pd.DataFrame) -> float:
 def _claim(statistic: str, sentence: str) -> Claim:
     predicted = PREDICTED[statistic]
     return Claim(
-        f"initial_{statistic}",
-        sentence,
-        "ICML 2019, Theorems 4 and 5",
-        "initialisation_norms",
-        ("initialisation",),
-        "exponent in d, ties broken",
-        predicted - TOLERANCE,
-        predicted + TOLERANCE,
-        _select(statistic, beyond=False),
-        lambda rows: exponent(rows, "value"),
+        name=f"initial_{statistic}",
+        sentence=sentence,
+        source="ICML 2019, Theorems 4 and 5",
+        figure="initialisation_norms",
+        tables=("initialisation",),
+        statistic="exponent in d, ties broken",
+        low=predicted - TOLERANCE,
+        high=predicted + TOLERANCE,
+        select=_select(statistic, beyond=False),
+        estimate=lambda rows: exponent(rows, "value"),
         each="network",
     )
 
@@ -58,16 +58,16 @@ def _claim(statistic: str, sentence: str) -> Claim:
 def _claim_beyond(statistic: str, sentence: str) -> Claim:
     predicted = PREDICTED[statistic]
     return Claim(
-        f"initial_{statistic}_beyond",
-        sentence,
-        "beyond the theorems of ICML 2019, Section 3: remarks, and Appendix B on averages",
-        "initialisation_norms",
-        ("initialisation",),
-        "exponent in d, ties broken, plus what averages over growing maps take from it",
-        predicted - TOLERANCE,
-        predicted + TOLERANCE,
-        _select(statistic, beyond=True),
-        _undampened_exponent,
+        name=f"initial_{statistic}_beyond",
+        sentence=sentence,
+        source="beyond the theorems of ICML 2019, Section 3: remarks, and Appendix B on averages",
+        figure="initialisation_norms",
+        tables=("initialisation",),
+        statistic="exponent in d, ties broken, plus what averages over growing maps take from it",
+        low=predicted - TOLERANCE,
+        high=predicted + TOLERANCE,
+        select=_select(statistic, beyond=True),
+        estimate=_undampened_exponent,
         each="network",
     )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import permutations
 
 import numpy as np
 import pandas as pd
 
 from advdim.claims import needs
-from advdim.claims.base import Claim, Select, Tables
+from advdim.claims.base import Claim, Tables
 from advdim.claims.intervals import Estimate
 from advdim.claims.rows import epochs, undefended
 from advdim.claims.statistics import differences, slope
@@ -87,70 +88,61 @@ def _slope_in_dampening(rows: pd.DataFrame) -> float:
     return slope(np.log(means["dampening"].to_numpy()), np.log(means["value"].to_numpy()))
 
 
-def _claim(
-    name: str,
-    sentence: str,
-    source: str,
-    statistic: str,
-    low: float,
-    high: float,
-    select: Select,
-    estimate: Estimate,
-    extreme: str = "",
-) -> Claim:
-    return Claim(
-        name, sentence, source, "pooling", ("cells", "epochs"), statistic, low, high,
-        select, estimate, extreme,
-    )  # fmt: skip
-
+_claim = partial(Claim, figure="pooling")
 
 CLAIMS = (
     _claim(
-        "average_pools_dampen_as_predicted",
-        "An average pool over a nodes divides gradients at initialisation by sqrt(a).",
-        f"{APPENDIX} (in networks with batch norm, which the theorem leaves out)",
-        "gradient norm with average pools over its prediction from the others, before training",
-        0.8, 1.25,
-        _fresh, _ratio("share"),
+        name="average_pools_dampen_as_predicted",
+        sentence="An average pool over a nodes divides gradients at initialisation by sqrt(a).",
+        source=f"{APPENDIX} (in networks with batch norm, which the theorem leaves out)",
+        statistic="gradient norm with average pools over its prediction from the others, before "
+        "training",
+        low=0.8, high=1.25,
+        select=_fresh, estimate=_ratio("share"),
     ),
     _claim(
-        "other_pools_do_not_dampen",
-        "Strided and max pools leave gradients at initialisation alike.",
-        APPENDIX,
-        "largest over smallest gradient norm among networks without average pools, before training",
-        -math.inf, 1.5,
-        _fresh_without_average_pools, _ratios_of_norms, "largest",
+        name="other_pools_do_not_dampen",
+        sentence="Strided and max pools leave gradients at initialisation alike.",
+        source=APPENDIX,
+        statistic="largest over smallest gradient norm among networks without average pools, "
+        "before training",
+        low=-math.inf, high=1.5,
+        select=_fresh_without_average_pools, estimate=_ratios_of_norms, extreme="largest",
     ),
     _claim(
-        "average_pools_keep_gradients_small",
-        "After training, gradients are smaller with average pools than without.",
-        FIGURE_3,
-        "gradient norm with average pools over that of the other networks",
-        -math.inf, 0.9,
-        _trained_with_average_pools, _ratio("grad_l1_untied"),
+        name="average_pools_keep_gradients_small",
+        sentence="After training, gradients are smaller with average pools than without.",
+        source=FIGURE_3,
+        statistic="gradient norm with average pools over that of the other networks",
+        low=-math.inf, high=0.9,
+        select=_trained_with_average_pools, estimate=_ratio("grad_l1_untied"),
     ),
     _claim(
-        "average_pools_are_less_vulnerable",
-        "After training, networks with average pools are less vulnerable than the others.",
-        FIGURE_3,
-        "vulnerability with average pools over that of the other networks",
-        -math.inf, 0.9,
-        _attacked, _ratio("vulnerability"),
+        name="average_pools_are_less_vulnerable",
+        sentence="After training, networks with average pools are less vulnerable than the others.",
+        source=FIGURE_3,
+        statistic="vulnerability with average pools over that of the other networks",
+        low=-math.inf, high=0.9,
+        select=_attacked, estimate=_ratio("vulnerability"),
     ),
     _claim(
-        "pools_have_close_accuracies",
-        "The accuracies of networks that differ in their pools are close.",
-        FIGURE_3,
-        "largest difference of accuracy between networks",
-        -math.inf, 0.05,
-        _trained, lambda rows: differences(rows.groupby("network")["accuracy"].mean()), "largest",
+        name="pools_have_close_accuracies",
+        sentence="The accuracies of networks that differ in their pools are close.",
+        source=FIGURE_3,
+        statistic="largest difference of accuracy between networks",
+        low=-math.inf, high=0.05,
+        select=_trained,
+        estimate=lambda rows: differences(rows.groupby("network")["accuracy"].mean()),
+        extreme="largest",
     ),
     Claim(
-        "dampening_at_initialisation",
-        "An average over a nodes divides gradients at initialisation by sqrt(a), in any network.",
-        APPENDIX, "initialisation_dampening", ("initialisation",),
-        "slope of the logarithm of a logit's gradient norm in that of the predicted factor",
-        0.8, 1.2,
-        _initial, _slope_in_dampening,
+        name="dampening_at_initialisation",
+        sentence="An average over a nodes divides gradients at initialisation by sqrt(a), in any "
+        "network.",
+        source=APPENDIX, figure="initialisation_dampening", tables=("initialisation",),
+        statistic="slope of the logarithm of a logit's gradient norm in that of the predicted "
+        "factor",
+        low=0.8, high=1.2,
+        select=_initial, estimate=_slope_in_dampening,
     ),
 )  # fmt: skip
