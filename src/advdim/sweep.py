@@ -208,8 +208,6 @@ def table_settings(config: Config, table: str) -> str:
 
     Those count that are not in the files that it is made from already.
     """
-    figures = {name: e.figures for name, e in config.experiments.items()}
-    figures |= {name: e.figures for name, e in config.initialisation.items()}
     settings: dict[str, object] = {
         # Which cells an experiment holds, not what is made of them.
         "cells": [
@@ -230,7 +228,10 @@ def table_settings(config: Config, table: str) -> str:
             config.attacks.threshold_by_network,
         ],
         "bounds": config.bounds.largest_fgsm,
-        "claims": [figures, {name: e.attacks for name, e in config.experiments.items()}],
+        "claims": [
+            config.figures_by_experiment,
+            {name: e.attacks for name, e in config.experiments.items()},
+        ],
         # Not how the jobs were made, which changes no result.
         "report": config.canonical(exclude={"hang_minutes", "multiply_adds_per_second"}),
         "complete": config.canonical(),

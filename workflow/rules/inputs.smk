@@ -65,11 +65,10 @@ def shows_examples():
 
 
 def figure_files():
-    experiments = {**CONFIG.experiments, **CONFIG.initialisation}
     return [
         f"{RESULTS}/figures/{name}/{figure}.{suffix}"
-        for name, experiment in experiments.items()
-        for figure in experiment.figures
+        for name, figures in CONFIG.figures_by_experiment.items()
+        for figure in figures
         if set(FIGURES[figure].tables) <= set(tables())
         for suffix in CONFIG.figures.formats
     ]

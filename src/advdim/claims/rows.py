@@ -7,15 +7,15 @@ import pandas as pd
 from advdim.claims import needs
 from advdim.claims.base import Tables
 from advdim.sweep import IDENTITY
+from advdim.tables import cells_of
 
 SETTINGS = ["dimension", "attack_threshold", "dampening"]
 
 
 def cells(tables: Tables, experiment: str) -> pd.DataFrame:
     """Return the finished cells of an experiment."""
-    table = tables["cells"]
-    inside = table["experiments"].map(lambda names: experiment in set(names))
-    return table[inside & (table["status"] == "done")]
+    table = cells_of(tables["cells"], experiment)
+    return table[table["status"] == "done"]
 
 
 def last_epochs(tables: Tables, experiment: str) -> pd.DataFrame:

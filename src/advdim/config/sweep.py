@@ -152,6 +152,13 @@ class Config(Settings):
     )
     figures: FigureSettings = FigureSettings()
 
+    @property
+    def figures_by_experiment(self) -> dict[str, list[str]]:
+        """The figures of every experiment, those on fresh networks last."""
+        trained = {name: experiment.figures for name, experiment in self.experiments.items()}
+        fresh = {name: experiment.figures for name, experiment in self.initialisation.items()}
+        return trained | fresh
+
     def training_of(self, dataset: str, network: str) -> Training:
         """Return the training settings of a cell: the network's win over the dataset's."""
         merged = self.training.model_dump()

@@ -34,10 +34,8 @@ def jobs_of(config: Config, waiting: Iterable[Result]) -> Counter[str]:
     # Pixels are made only where something is made of them.
     if set(jobs) <= {"pixels"}:
         return Counter()
-    drawn = [experiment.figures for experiment in config.experiments.values()]
-    drawn += [experiment.figures for experiment in config.initialisation.values()]
     jobs["table"] = 1 + sum(count for stage, count in TABLES_OF.items() if jobs[stage])
-    jobs["figure"] = sum(map(len, drawn))
+    jobs["figure"] = sum(map(len, config.figures_by_experiment.values()))
     jobs["examples"] = int(bool(jobs["train"] and example_cells(config)))
     jobs["report"] = 1
     return jobs

@@ -15,6 +15,7 @@ from advdim.claims.needs import EVERYTHING, NOTHING
 from advdim.claims.networks import over_epochs, stratify
 from advdim.claims.rows import last_epochs
 from advdim.report.doubts import has_flags
+from advdim.tables import cells_of
 
 KEY_FIGURE = "input_dimension"
 GRADIENT_NORM = "grad_l1_untied"
@@ -105,8 +106,7 @@ class Lost:
 
 def lost(tables: Mapping[str, pd.DataFrame], experiment: str) -> list[Lost]:
     """Return the trainings that the answer would be about if a network had come to its end."""
-    cells = tables["cells"]
-    cells = cells[cells["experiments"].map(lambda names: experiment in set(names)).astype(bool)]
+    cells = cells_of(tables["cells"], experiment)
     found = []
     for (network, method), trained in cells.groupby(["network", "method"], sort=False):
         finished = trained.loc[trained["status"] == "done", "epsilon"]
@@ -145,9 +145,9 @@ def _trainings(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
 def _growth(rows: pd.DataFrame, cells: pd.DataFrame, experiment: str) -> Growth:
     first = rows.iloc[0]
     sizes, dimensions = sorted(rows["size"].unique()), sorted(rows["dimension"].unique())
+    cells = cells_of(cells, experiment)
     # Where all networks of an end failed, the end is another, and they are missing all the same.
     same = (cells["size"] <= sizes[0]) | (cells["size"] >= sizes[-1])
-    same &= cells["experiments"].map(lambda names: experiment in set(names)).astype(bool)
     for name in ("dataset", "network", "method", "epsilon"):
         same &= cells[name] == first[name]
     share = rows["vulnerability"].mean()

@@ -16,6 +16,7 @@ from advdim.config.data import (
 )
 from advdim.config.initialisation import InitialisationExperiment
 from advdim.report.networks import untrained
+from advdim.tables import cells_of
 
 SHIPPED = {
     DigitsDataset: "the handwritten digits of 8 x 8 pixels that ship with scikit-learn",
@@ -98,7 +99,7 @@ def _part(
             name, experiment.dataset, experiment.networks, experiment.sizes, ["not trained"],
             len(experiment.seeds), {},
         )  # fmt: skip
-    inside = cells[cells["experiments"].map(lambda names: name in set(names)).astype(bool)]
+    inside = cells_of(cells, name)
     statuses = inside["status"].value_counts()
     return Part(
         name, experiment.dataset, experiment.network, experiment.sizes, _trainings(inside),

@@ -11,7 +11,7 @@ from advdim.catalogue.figures import FIGURES
 from advdim.config import Config
 from advdim.figures.style import save
 from advdim.sweep import IDENTITY
-from advdim.tables import SUMMARY_NAMES, read_table
+from advdim.tables import SUMMARY_NAMES, cells_of, read_table
 
 
 def draw_figure(
@@ -40,8 +40,7 @@ def of_experiments(
     if "initialisation" in tables:
         rows = tables["initialisation"]
         return {"initialisation": rows[rows["experiment"].isin(experiments)]}
-    cells = tables["cells"]
-    cells = cells[[not set(names).isdisjoint(experiments) for names in cells["experiments"]]].copy()
+    cells = cells_of(tables["cells"], *experiments).copy()
     missing = cells["status"] != "done"
     cells.loc[missing, SUMMARY_NAMES] = float("nan")
     rest = {name: table for name, table in tables.items() if name != "cells"}

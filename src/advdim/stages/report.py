@@ -6,29 +6,27 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from advdim import __version__
 from advdim.catalogue.figures import FIGURES
 from advdim.config import Config
 from advdim.files import atomic
 from advdim.report.page import READ, report_page
 from advdim.runs.provenance import commit, versions
-from advdim.tables import TABLES, read_table
+from advdim.tables import read_parts, read_table
 
 
 def write_report(config: Config, table_files: Sequence[str | Path], output: str | Path) -> None:
     """Write the report from the sweep's tables and figures, which are at their places."""
     files = {Path(file).stem: file for file in table_files}
-    tables = {name: read_table(files[name]) if name in files else _empty(name) for name in READ}
-    drawn = {name: e.figures for name, e in config.experiments.items()}
-    drawn |= {name: e.figures for name, e in config.initialisation.items()}
+    tables = {
+        name: read_table(files[name]) if name in files else read_parts(name, ()) for name in READ
+    }
     figures = {
         (name, figure): [
             Path(config.results, "figures", name, f"{figure}.{suffix}")
             for suffix in config.figures.formats
         ]
-        for name, names in drawn.items()
+        for name, names in config.figures_by_experiment.items()
         for figure in names
         # Of what is finished, those are drawn whose tables there are.
         if not config.only_finished or set(FIGURES[figure].tables) <= set(files)
@@ -41,7 +39,3 @@ def write_report(config: Config, table_files: Sequence[str | Path], output: str 
     page = report_page(config, tables, figures, provenance)
     with atomic(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
-
-
-def _empty(table: str) -> pd.DataFrame:
-    return pd.DataFrame({column.name: [] for column in TABLES[table]})

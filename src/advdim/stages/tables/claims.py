@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
 from advdim.claims import READ_TABLES
 from advdim.claims.registry import CLAIMS
 from advdim.claims.verdicts import claim_rows
 from advdim.config import Config
 from advdim.stages.tables import Inputs
-from advdim.tables import TABLES, read_table, write_table
+from advdim.tables import read_parts, read_table, write_table
 
 
 def judge_claims(config: Config, inputs: Inputs, table: str, output: str | Path) -> None:
@@ -20,14 +18,8 @@ def judge_claims(config: Config, inputs: Inputs, table: str, output: str | Path)
     Tables that the sweep does not make count as empty: their claims are undecided.
     """
     tables = {
-        name: read_table(inputs[name][0]) if name in inputs else _empty(name)
+        name: read_table(inputs[name][0]) if name in inputs else read_parts(name, ())
         for name in READ_TABLES
     }
-    figures = {name: settings.figures for name, settings in config.experiments.items()}
-    figures |= {name: settings.figures for name, settings in config.initialisation.items()}
     attacks = {name: settings.attacks for name, settings in config.experiments.items()}
-    write_table(output, table, claim_rows(CLAIMS, tables, figures, attacks))
-
-
-def _empty(table: str) -> pd.DataFrame:
-    return pd.DataFrame({column.name: [] for column in TABLES[table]})
+    write_table(output, table, claim_rows(CLAIMS, tables, config.figures_by_experiment, attacks))
