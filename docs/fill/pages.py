@@ -14,6 +14,8 @@ from docs.fill.published import Published
 
 from advdim.catalogue.figures import FIGURES
 
+# The page that tells what pictures show in its own words.
+README = "README.md"
 PARTS = {
     function.__name__: function
     for function in (
@@ -50,7 +52,7 @@ def fill_pages(
 def pages_of(root: Path, run: Published) -> list[Path]:
     """Return the pages that report the run: the README, the experiments', and the run's own."""
     experiments = sorted((root / "docs/experiments").glob("*.md"))
-    return [root / "README.md", *experiments, run.results / "README.md"]
+    return [root / README, *experiments, run.results / "README.md"]
 
 
 def unused_pictures(root: Path) -> list[Path]:
@@ -83,7 +85,8 @@ def _figure(
     path = picture(run, folder, figure, list(experiments), draw)
     if path is None:
         return None
-    return f"![{FIGURES[figure].title}]({os.path.relpath(path, page.parent)})"
+    shown = f"![{FIGURES[figure].title}]({os.path.relpath(path, page.parent)})"
+    return shown if page == root / README else f"{shown}\n\n*{FIGURES[figure].caption}*"
 
 
 def _check_names(run: Published, part: str, arguments: list[str]) -> None:

@@ -54,9 +54,9 @@ def sentences(run: Published, *names: str) -> str | None:
         rows = rows[(rows["claim"] == claim) & (rows["experiment"] == experiment)]
         rows = rows[(rows["count"] > 0) & rows["estimate"].notna()]
         lines += [
-            f"- {row.sentence} The {row.statistic}: "
-            f"**{interval(row.estimate, row.ci_low, row.ci_high)}** "
-            f"by {row.count} networks; {row.expected} is expected. Verdict: {_verdict(row)}."
+            f"- {row.sentence} Found: {row.statistic} "
+            f"**{interval(row.estimate, row.ci_low, row.ci_high)}** over {row.count} networks; "
+            f"it holds for {row.expected} ({RANGES[row.range_source]}). Verdict: {_verdict(row)}."
             for row in lines_of(rows)
         ]
     return "\n".join(lines) or None

@@ -54,8 +54,8 @@ def made_of(run: Published) -> str | None:
         f"Training and measuring: {number(cells['seconds'].sum() / 3600)} hours, of these "
         f"{_by(cells, 'device')}.",
         f"Arithmetic of training: {_counted(cells['precision'])}.",
-        f"Commit of the code: {_counted(cells['commit'])}; digests of what the networks are "
-        f"trained by: {_counted(cells['code_hash'])}.",
+        f"Commit of the code (+: files differed from it): {_counted(cells['commit'])}; digests "
+        f"of what the networks are trained by: {_counted(cells['code_hash'])}.",
         *(
             f"Versions ({counted(count, 'network')}): {_versions(str(versions))}."
             for versions, count in cells["versions"].value_counts().items()

@@ -264,6 +264,18 @@ def test_an_experiment_is_judged_on_its_own_attacks():
     assert on_dimension("attacks_agree", both) != alone
 
 
+def test_strong_attacks_are_set_beside_pgd_at_the_sizes_of_both():
+    tables = worlds.tables(1, seeds=4)
+    attacks = tables["attack_summaries"]
+    largest = attacks["size"] == attacks["size"].max()
+    # At the largest size, where PGD has not run, FMN and AutoAttack see another growth.
+    attacks.loc[largest & (attacks["attack"] != "pgd_linf"), "norm_linf_median"] *= 3
+    partly = {**tables, "attack_summaries": attacks[~largest | (attacks["attack"] != "pgd_linf")]}
+    smaller = {**tables, "attack_summaries": attacks[~largest]}
+    name = "law_is_not_an_artefact_of_pgd"
+    assert on_dimension(name, partly) == on_dimension(name, smaller) != on_dimension(name, tables)
+
+
 def test_lemma_2_is_judged_at_each_networks_smallest_threshold():
     """Thresholds of pixels differ between sizes once they are normalised."""
     tables = worlds.tables(1, seeds=4)
