@@ -1,4 +1,4 @@
-"""The pictures of the pages, drawn from the tables; each holds the digest of what it shows."""
+"""The pictures of the pages, drawn from the tables; each holds the digest of what made it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from advdim.catalogue.figures import FIGURES
+from advdim.code_digest import code_digest
 from advdim.figures.style import save
 from advdim.stages.figure import of_experiments
 from advdim.sweep import experiment_cells
 
-KEY = "digest of the rows"
+KEY = "digest of rows and code"
 
 
 def picture(
@@ -26,7 +27,7 @@ def picture(
 ) -> Path | None:
     """Return the PNG of a figure of some experiments together; None where it would be empty.
 
-    Unless the file there shows the same rows, it is drawn, or FillError is raised.
+    Unless the file there shows the same rows by the same code, it is drawn, or FillError is raised.
     """
     if figure not in FIGURES or not experiments:
         raise FillError(f"'figure' takes a figure and experiments, not {figure!r} {experiments}.")
@@ -37,10 +38,10 @@ def picture(
     shown = of_experiments(tables, run.config, experiments)
     if any(table.empty for table in shown.values()) or _waits(run, experiments):
         return None
-    digest = digest_of(shown)
+    digest = f"{digest_of(shown)} {code_digest(*FIGURES[figure].modules)}"
     if said(path) != digest:
         if not draw:
-            raise FillError(f"The picture {path.name} shows other rows than the run has.")
+            raise FillError(f"The picture {path.name} is of other rows or other code.")
         path.parent.mkdir(parents=True, exist_ok=True)
         drawn = FIGURES[figure].load()(shown, run.config.figures)
         save(drawn, [path], run.config.figures)
@@ -56,7 +57,7 @@ def _waits(run: Published, experiments: list[str]) -> bool:
 
 
 def digest_of(tables: Mapping[str, pd.DataFrame]) -> str:
-    """Return a hash of what a figure is drawn from.
+    """Return a hash of the rows that a figure is drawn from.
 
     Whether the code has changed since is left out: it depends on when the table was made.
     """

@@ -374,6 +374,13 @@ def test_rescaled_thresholds_put_all_sizes_on_one_curve():
         np.testing.assert_allclose(y, 100 * np.minimum(x, 1.0))
 
 
+def test_attacks_in_l2_have_markers_that_show():
+    axes = draw("attack_agreement", synthetic_tables()).axes
+    opened = [line for axis in axes for line in axis.lines if line.get_fillstyle() == "none"]
+    assert opened
+    assert all(line.get_markeredgewidth() > 0 for line in opened)
+
+
 def test_the_ladder_grows_with_the_root_of_the_dimension():
     axes = draw("attack_ladder", synthetic_tables()).axes
     growth = axes[len(axes) // 2]
@@ -408,6 +415,7 @@ def test_the_damage_is_set_against_the_gradient_at_the_image_and_with_ties_broke
         )
         for fill in ("full", "none")
     )
+    assert all(line.get_markeredgewidth() for line in panel.lines if line.get_marker() == "o")
     predicted = sorted(cells["attack_threshold"] * cells["grad_l1_median"])
     assert filled == pytest.approx(predicted)
     assert opened == pytest.approx([2 * x for x in predicted])

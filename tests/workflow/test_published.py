@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from docs.fill import pictures
 from docs.fill.agreement import disagreements
 from docs.fill.blocks import FillError, filled
 from docs.fill.pages import fill_pages, unused_pictures
@@ -183,7 +184,7 @@ def test_what_is_newer_or_older_is_named(copy, change, expected):
     assert any(expected in sentence for sentence in disagreements(run_of(copy)))
 
 
-def test_pages_are_filled_and_their_pictures_drawn(copy):
+def test_pages_are_filled_and_their_pictures_drawn(copy, monkeypatch):
     page = copy.folder / "docs" / "a_page.md"
     page.parent.mkdir()
     page.write_text(PAGE)
@@ -200,6 +201,10 @@ def test_pages_are_filled_and_their_pictures_drawn(copy):
     before = picture.stat().st_mtime_ns
     assert fill_pages(copy.folder, run, [page], draw=False) == {page: text}
     assert picture.stat().st_mtime_ns == before
+    with monkeypatch.context() as changed:
+        changed.setattr(pictures, "code_digest", lambda *_: "edited")
+        with pytest.raises(FillError, match="other code"):
+            fill_pages(copy.folder, run, [page], draw=False)
     assert unused_pictures(copy.folder) == []
     # The numbers, against the files of single networks.
     trained = copy.results.glob("cells/dataset=digits/network=strided4/size=8/method=grad_l1/**/*")

@@ -231,7 +231,7 @@ def _scatter(axis: Axes, rows: pd.DataFrame, x: pd.Series, line: bool = True) ->
             x[chosen], scaled(rows.loc[chosen, "vulnerability"], "vulnerability"),
             ATTACK_MARKERS[attack], ls="-" if line else "", lw=0.8, ms=4.5, alpha=0.8,
             color=ATTACK_COLOURS[attack],
-            fillstyle="none" if attack.endswith("l2") else "full",
+            fillstyle="none" if attack.endswith("l2") else "full", mew=1,
         )  # fmt: skip
 
 
@@ -292,6 +292,7 @@ def _attack_legend(figure: Figure, rows: pd.DataFrame) -> None:
         figure.axes[0].plot(
             [], [], ATTACK_MARKERS[name], ls="-", lw=0.8, ms=4.5, color=ATTACK_COLOURS[name],
             label=names[name], fillstyle="none" if name.endswith("l2") else "full",
+            mew=1,
         )[0]
         for name in ATTACK_COLOURS.present(rows["attack"])
     ]  # fmt: skip

@@ -222,9 +222,9 @@ def _damage_against_prediction(axis: Axes, cells: pd.DataFrame) -> None:
             x = of_size["attack_threshold"] * norm[of_size.index]
             axis.plot(
                 x, of_size["damage_median"], "o", ms=4, color=colours[size], fillstyle=fill,
-                label=f"{size}" if fill == "full" else None,
+                mew=1, label=f"{size}" if fill == "full" else None,
             )  # fmt: skip
-    axis.plot([], [], "o", ms=4, color="0.5", fillstyle="none", label="ties broken")
+    axis.plot([], [], "o", ms=4, color="0.5", fillstyle="none", mew=1, label="ties broken")
     right = float((cells["attack_threshold"] * untied).max())
     axis.plot([0, right], [0, right], "--", color="0.5", lw=1, zorder=0)
     axis.legend(title="size (pixels)", **LEGEND)
