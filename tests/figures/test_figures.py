@@ -374,6 +374,19 @@ def test_rescaled_thresholds_put_all_sizes_on_one_curve():
         np.testing.assert_allclose(y, 100 * np.minimum(x, 1.0))
 
 
+def test_names_of_many_networks_do_not_touch():
+    rows = synthetic_tables()["initialisation"]
+    one = rows[rows["network"] == rows["network"].iloc[0]]
+    many = pd.concat([one.assign(network=f"network_{k}") for k in range(24)])
+    figure = draw("initialisation_exponents", {"initialisation": many})
+    figure.canvas.draw()
+    names = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
+    assert len(names) == 24
+    assert all(upper.y0 >= lower.y1 for upper, lower in itertools.pairwise(names))
+    said = {text.get_text() for text in figure.legends[0].texts}
+    assert said == {"ties broken", "at the image", "theorem"}
+
+
 def test_attacks_in_l2_have_markers_that_show():
     axes = draw("attack_agreement", synthetic_tables()).axes
     opened = [line for axis in axes for line in axis.lines if line.get_fillstyle() == "none"]

@@ -24,6 +24,8 @@ SHOWN = {
     "logit_mean": r"mean coordinate of $|\partial_x f_k|$",
 }
 assert set(SHOWN) == set(PREDICTED)
+# Inches that a network's name takes.
+LINE = 0.17
 
 
 def initialisation_norms(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
@@ -68,6 +70,7 @@ def initialisation_exponents(
     rows = tables["initialisation"]
     figure, axes = panels(2, 3, settings)
     networks = list(dict.fromkeys(rows["network"]))
+    figure.set_figheight(max(figure.get_figheight(), 2 * (1 + LINE * len(networks))))
     for number, (axis, (statistic, label)) in enumerate(zip(axes, SHOWN.items(), strict=True)):
         for place, network in enumerate(networks):
             of_network = rows[rows["network"] == network]
@@ -83,14 +86,17 @@ def initialisation_exponents(
             expected = predicted_exponent(of_network, PREDICTED[statistic])
             if abs(expected - PREDICTED[statistic]) > 1e-6:
                 ends = [place - 0.4, place + 0.4]
-                axis.plot([expected] * 2, ends, "-", color="0.6", lw=3, zorder=0)
-        axis.axvline(PREDICTED[statistic], ls="--", color="0.5", zorder=0)
+                axis.plot(
+                    [expected] * 2, ends, "-", color="0.6", lw=3, zorder=0, label="Appendix B"
+                )
+        axis.axvline(PREDICTED[statistic], ls="--", color="0.5", zorder=0, label="theorem")
         axis.set_xlabel(f"exponent of {label}")
         axis.set_ylabel("network" if number % 3 == 0 else " ")
         axis.set_yticks(range(len(networks)), networks if number % 3 == 0 else [])
         axis.set_ylim(len(networks) - 0.5, -0.5)
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, **LEGEND)
+    once = dict(zip(labels, handles, strict=True))
+    figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=4, **LEGEND)
     return figure
 
 
