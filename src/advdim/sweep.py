@@ -224,8 +224,10 @@ def table_settings(config: Config, table: str) -> str:
         ],
         "examples": [
             config.attacks.examples.canonical(),
-            attack_settings(config, "", config.attacks.examples.attack),
-            config.attacks.threshold_by_network,
+            [
+                attack_settings(config, cell.network, config.attacks.examples.attack)
+                for cell in example_cells(config)
+            ],
         ],
         "bounds": config.bounds.largest_fgsm,
         "claims": [

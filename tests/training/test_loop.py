@@ -1,5 +1,6 @@
 import pytest
 import torch
+from tests.data.test_pixels import materialised
 
 from advdim.config.convolutional import ConvolutionalNetwork
 from advdim.config.data import Augmentation, DigitsDataset
@@ -70,7 +71,7 @@ def test_another_seed_is_another_network(pixels):
 
 @pytest.mark.parametrize("method", ["none", "pgd_linf", "grad_l2"])
 def test_training_from_small_pixels_equals_materialised_ones(pixels, method):
-    small, large = trainer(pixels, method), trainer(pixels.materialised(), method)
+    small, large = trainer(pixels, method), trainer(materialised(pixels), method)
     assert without_time(small.train().rows) == without_time(large.train().rows)
     assert same_weights(small, large)
 
