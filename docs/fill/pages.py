@@ -38,7 +38,7 @@ def fill_pages(
 ) -> dict[Path, str]:
     """Return the text of every page as the run has it; pictures are drawn below ``docs/figures``.
 
-    Raises FillError, naming the page; without ``draw``, for a picture of other rows or code as well.
+    Raises FillError, naming the page; without ``draw``, for a picture of other rows or code, too.
     """
     texts = {}
     for page in pages:
