@@ -111,6 +111,29 @@ def test_settings_of_other_claims_and_experiments_are_not_counted_as_left_out():
     assert found.reason.endswith("; left out: 1 setting with fewer than 3 networks")
 
 
+def test_where_the_others_are_undecided_their_interval_is_shown():
+    rows = [
+        {"network": "n", "size": size, "seed": seed, "x": float(seed)}
+        for size, seeds in ((8, 3), (16, 1))
+        for seed in range(seeds)
+    ]
+    claim = replace(
+        invented([])[0],
+        tables=("cells",),
+        select=lambda tables, _: tables["cells"],
+        estimate=lambda rows: rows["x"].mean(),
+        low=1.0,
+        high=np.inf,
+    )
+    found = judge(claim, {"cells": pd.DataFrame(rows)}, "one")
+    assert (found.verdict, found.networks, found.estimate) == ("undecided", 3, 1.0)
+    assert found.ci_low < 1.0 < found.ci_high
+    assert found.reason == (
+        "the interval reaches an end of the claimed range; "
+        "left out: 1 setting with fewer than 3 networks"
+    )
+
+
 def _of(rows, cells):
     return rows.merge(cells[IDENTITY])
 

@@ -114,6 +114,20 @@ def test_pgd_that_removes_little_does_not_tell_its_price():
     )
 
 
+def test_strengths_of_pgd_far_apart_do_not_tell_its_price():
+    tables = only("cells", network=["strided"], method=["none", "pgd_linf"])
+    strongest = tables["cells"]["epsilon"].max()
+    tables["cells"] = tables["cells"][tables["cells"]["epsilon"].isin([0, strongest])]
+    epochs = tables["epochs"]
+    removed = (epochs["method"] == "pgd_linf") & (epochs["epsilon"] == strongest)
+    epochs.loc[~removed, ["accuracy", "vulnerability"]] = 0.6, 0.4
+    epochs.loc[removed, ["accuracy", "vulnerability"]] = 0.55, 0.2
+    assert reason("robustness_is_cheap_at_first", tables) == (
+        f"it takes a strength of PGD between 0 and {strongest:g}, which removes 50% of the "
+        "vulnerability and costs 5.0 points"
+    )
+
+
 def test_a_method_of_one_strength_says_nothing_of_more():
     tables = only("cells", network=["strided"])
     cells = tables["cells"]

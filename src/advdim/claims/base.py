@@ -94,14 +94,14 @@ def judge(claim: Claim, tables: Tables, experiment: str) -> Judgement:
 
     ``holds`` where the whole interval lies in the claimed range, ``fails`` where it lies wholly
     outside, ``undecided`` otherwise. Settings with too few networks for an interval, as a sweep
-    that is under way has them, are left out where the others decide.
+    that is under way has them, are left out where the others have one.
     """
     found = _judge(claim, tables, experiment)
     if not 0 < found.networks < FEWEST_NETWORKS or claim.universal:
         return found
     without = {name: well_sampled(tables[name], FEWEST_NETWORKS)[0] for name in claim.tables}
     again = _judge(claim, {**tables, **without}, experiment)
-    if again.verdict == "undecided":
+    if again.networks < FEWEST_NETWORKS:
         return found
     _, left_out = well_sampled(claim.select(tables, experiment), FEWEST_NETWORKS)
     few = f"{left_out} setting{'s' * (left_out > 1)} with fewer than {FEWEST_NETWORKS} networks"
