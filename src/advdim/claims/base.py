@@ -101,7 +101,7 @@ def judge(claim: Claim, tables: Tables, experiment: str) -> Judgement:
         return found
     without = {name: well_sampled(tables[name], FEWEST_NETWORKS)[0] for name in claim.tables}
     again = _judge(claim, {**tables, **without}, experiment)
-    if again.networks < FEWEST_NETWORKS:
+    if again.networks < FEWEST_NETWORKS or not math.isfinite(again.estimate):
         return found
     _, left_out = well_sampled(claim.select(tables, experiment), FEWEST_NETWORKS)
     few = f"{left_out} setting{'s' * (left_out > 1)} with fewer than {FEWEST_NETWORKS} networks"
