@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from advdim.config import Config, load
-from advdim.tables import read_parts
+from advdim.tables import cells_of, read_parts
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,8 @@ class Published:
     def cells(self, *experiments: str) -> pd.DataFrame:
         """Return the finished networks of some experiments, of all without a name."""
         cells = self.table("cells")
-        wanted = set(experiments or self.config.experiments)
-        used = cells["experiments"].map(lambda names: not wanted.isdisjoint(names)).astype(bool)
-        return cells[used & (cells["status"] == "done")]
+        used = cells_of(cells, *(experiments or self.config.experiments))
+        return used[used["status"] == "done"]
 
 
 def lines_of(table: pd.DataFrame) -> Iterator[Any]:

@@ -68,17 +68,16 @@ def _pgd_curve(tables: Tables, experiment: str) -> pd.DataFrame:
     """Return usual training and PGD, where strengths stand near enough to what is asked."""
     rows = needs.methods(_attacked(tables, experiment), "none", "pgd_linf")
     rows = rows[rows["method"].isin(["none", "pgd_linf"])]
-    shares = _shares_left(rows)
-    if len(rows) and not (shares < 1 - MUCH).any():
-        raise needs.Undecidable(f"no strength of PGD removes {MUCH:.0%} of the vulnerability")
     if len(rows):
-        _check_neighbours(rows)
+        _check_strengths(rows)
     return rows
 
 
-def _check_neighbours(rows: pd.DataFrame) -> None:
+def _check_strengths(rows: pd.DataFrame) -> None:
     """Refuse to judge by interpolation alone: one neighbour cheap and the other not."""
     shares, lost = _shares_left(rows), _accuracy_lost(rows)
+    if not (shares < 1 - MUCH).any():
+        raise needs.Undecidable(f"no strength of PGD removes {MUCH:.0%} of the vulnerability")
     after = int(np.argmax(shares < 1 - MUCH))
     cheap, dear = lost.iloc[after - 1], lost.iloc[after]
     if cheap <= LITTLE < dear:
