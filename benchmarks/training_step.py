@@ -33,9 +33,9 @@ USUAL = ["none", "grad_l1", "aug_linf", "pgd_linf", "evaluation", "test_attack"]
 MEASURES = ["times_the_plain_step", "nanoseconds_per_pixel"]
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Print the rows, and what was skipped; return 1 where a step failed, and 0 elsewhere."""
-    settings = _parser().parse_args()
+    settings = _parser().parse_args(arguments)
     found = "cuda" if torch.cuda.is_available() else "cpu"
     settings.device = found if settings.device == "auto" else settings.device
     skipped: dict[str, Exception] = {}

@@ -1,7 +1,6 @@
 """Snakemake, and the scripts of its jobs, in processes forked from one that has loaded them.
 
-Most of a short process is imports, and the tests start hundreds. Of the package nothing is loaded
-before: a checkout of a test's own is read as anywhere else.
+Most of a short process is imports, and the tests start hundreds.
 """
 
 import multiprocessing
@@ -15,12 +14,16 @@ from collections.abc import Callable, Sequence
 from multiprocessing import connection, forkserver
 from pathlib import Path
 
+SOURCE = Path(__file__).parents[1] / "src"
 LOADED = multiprocessing.get_context("forkserver")
 LOADED.set_forkserver_preload(
     [
         *("snakemake.cli", "torch", "pandas", "pyarrow.dataset", "pyarrow.parquet", "safetensors"),
         *("smart_open", "pydantic"),
         *("matplotlib.pyplot", "scipy.special", "scipy.stats", "sklearn.datasets", "jinja2"),
+        *("advdim.__main__", "advdim.stages.job", "advdim.stages.figure", "advdim.stages.report"),
+        *("advdim.stages.train", "advdim.stages.attack", "advdim.stages.bounds"),
+        *("advdim.stages.examples", "advdim.stages.initialisation", "advdim.stages.complete"),
     ]
 )
 # Starting a process looks after those of other threads.
@@ -70,8 +73,17 @@ def _there(
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    sys.path[:0] = environment["PYTHONPATH"].split(os.pathsep)
+    places = environment["PYTHONPATH"].split(os.pathsep)
+    sys.path[:0] = places
+    if places[0] != str(SOURCE):
+        forget("advdim")
     function(arguments, files)
+
+
+def forget(package: str) -> None:
+    """Let a package be read anew, from a checkout of a test's own."""
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        del sys.modules[name]
 
 
 def _snakemake(arguments: list[str], files: Sequence[Path]) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from tests.forked import python, snakemake
+from tests.forked import python
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,14 +60,15 @@ def sweep(tmp_path_factory):
     return file
 
 
-def test_all_of_it_runs_on_a_processor(tmp_path):
-    done = run(
-        "--device", "cpu", "--output", tmp_path, "--network", "tiny", "--sizes", 8,
-        "--methods", "pgd_linf", "evaluation", "--cells", 2, "--seconds", 10,
-        "--batch-size", 4, "--steps", 1, "--matrix", 64, "--parts", "tests", "twice",
-        "together", "steps", "--tests", "tests/test_units.py",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+@pytest.mark.usefixtures("forked_processes")
+def test_all_of_it_runs_on_a_processor(tmp_path, gpu, sweep):
+    options = [
+        "--device", "cpu", "--output", str(tmp_path), "--network", "tiny", "--sizes", "8",
+        "--methods", "pgd_linf", "evaluation", "--cells", "1", "--seconds", "0.1",
+        "--batch-size", "4", "--steps", "1", "--matrix", "64", "--sweep", str(sweep),
+        "--tests", "tests/test_units.py",
+    ]  # fmt: skip
+    assert gpu.main(options) == 0
     found = measured(tmp_path)
     assert found["tests"]["passed"]
     assert "passed" in found["tests"]["summary"]
@@ -79,30 +80,18 @@ def test_all_of_it_runs_on_a_processor(tmp_path):
         assert row["times_the_plain_step"] == pytest.approx(
             rows[row["method"], "plain"]["seconds"] / row["seconds"]
         )
-    assert [row["cells"] for row in found["together"]] == [2]
+    assert [row["cells"] for row in found["together"]] == [1]
     assert all(row["images_per_second"] > 0 for row in found["together"])
     # a processor has no TF32, and the page says what was left out
     assert "tf32: cpu has no tf32 that is faster than float32" in found["skipped"]
-    page = (tmp_path / "page.md").read_text()
-    assert all(sentence in page for sentence in found["skipped"])
-    assert "- `pgd_linf`: the same bits" in page
-    assert (tmp_path / "gpu.png").stat().st_size > 1000
-
-
-def test_its_sweep_runs_to_the_report(tmp_path, sweep, monkeypatch, gpu):
-    def run(command: list[str], *_: object) -> subprocess.CompletedProcess:
-        environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}"}
-        return snakemake(*command[3:], folder=tmp_path, environment=environment)
-
-    monkeypatch.setattr(gpu.processes, "run", run)
-    options = ["--device", "cpu", "--output", str(tmp_path), "--sweep", str(sweep)]
-    assert gpu.main([*options, "--parts", "sweep"]) == 0
-    found = measured(tmp_path)
-    assert found["skipped"] == []
     assert found["sweep"]["report"]
     (cell,) = found["sweep"]["cells"]
     assert (cell["status"], cell["precision"]) == ("done", "float32")
-    assert "1 of 1 cells done" in (tmp_path / "page.md").read_text()
+    page = (tmp_path / "page.md").read_text()
+    assert "1 of 1 cells done" in page
+    assert all(sentence in page for sentence in found["skipped"])
+    assert "- `pgd_linf`: the same bits" in page
+    assert (tmp_path / "gpu.png").stat().st_size > 1000
 
 
 def test_what_there_is_no_time_for_is_said(tmp_path, gpu):

@@ -27,21 +27,22 @@ from advdim.tables.exponents import PREDICTED
 
 def synthetic_tables(status="done"):
     """Return a fresh copy of the invented tables."""
-    return {name: table.copy() for name, table in invented_tables(status).items()}
+    tables = {name: table.copy() for name, table in invented_tables().items()}
+    tables["cells"]["status"] = status
+    return tables
 
 
 @functools.cache
-def invented_tables(status):
+def invented_tables():
     """Cells in which the gradient norm is sqrt(d) / (1 + 100 epsilon) exactly."""
     epochs, cells = [], []
-    grid = itertools.product(list(METHODS)[1:], (0.0, 0.001, 0.01, 0.1), (8, 16, 32), (0, 1))
-    for method, epsilon, size, seed in grid:
+    trained = itertools.product(list(METHODS)[1:], (0.001, 0.01, 0.1))
+    grid = itertools.product([("none", 0.0), *trained], (8, 16, 32), (0, 1))
+    for (method, epsilon), size, seed in grid:
         identity = {
             "dataset": "d", "network": "n", "size": size,
-            "method": method if epsilon else "none", "epsilon": epsilon, "seed": seed,
+            "method": method, "epsilon": epsilon, "seed": seed,
         }  # fmt: skip
-        if identity in [{key: cell[key] for key in identity} for cell in cells]:
-            continue
         norm = size / (1 + 100 * epsilon)
         measures = {column.name: 0.5 for column in MEASURE_COLUMNS}
         measures |= {
@@ -58,12 +59,13 @@ def invented_tables(status):
             for split in ("train", "test")
         ]  # fmt: skip
         epochs += rows
-        factor = first_order_factor(method, getattr(Methods(), method).model_dump())
+        options = getattr(Methods(), method).model_dump() if epsilon else {}
         cells.append(
             {
-                **identity, "status": status, "dimension": size**2, "experiments": ["e"],
+                **identity, "dimension": size**2, "experiments": ["e"],
                 "dampening": 0.5, "attack_threshold": 0.004,
-                "first_order_factor": factor if epsilon else 0.0, **summarise(pd.DataFrame(rows)),
+                "first_order_factor": first_order_factor(method, options),
+                **summarise(pd.DataFrame(rows)),
             }
         )  # fmt: skip
     tables = {"cells": pd.DataFrame(cells), "epochs": pd.DataFrame(epochs)}

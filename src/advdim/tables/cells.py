@@ -112,10 +112,10 @@ def summarise(epochs: pd.DataFrame) -> dict[str, float]:
     rows = epochs[epochs["summarised"]]
     summary: dict[str, float] = {}
     for prefix, split in (("", "test"), ("train_", "train")):
-        of_split = rows[rows["split"] == split]
-        for column in MEASURE_COLUMNS:
-            for suffix, quantile in QUANTILES.items():
-                values = of_split[column.name]
-                value = math.nan if values.isna().any() else values.quantile(quantile)
-                summary[f"{prefix}{column.name}_{suffix}"] = float(value)
+        measures = rows.loc[rows["split"] == split, [column.name for column in MEASURE_COLUMNS]]
+        quantiles = measures.quantile(list(QUANTILES.values()))
+        quantiles.loc[:, measures.isna().any()] = math.nan
+        for suffix, quantile in QUANTILES.items():
+            values = quantiles.loc[quantile]
+            summary |= {f"{prefix}{name}_{suffix}": float(values[name]) for name in values.index}
     return summary
