@@ -92,8 +92,8 @@ TRAINS_ONLY = (*PROFILE, "--until", "train")
 @pytest.fixture
 def long(once, raw_config, tmp_path):
     """A cell that trains for some seconds: where nothing disturbs it, and where it is to start."""
-    raw_config["training"] |= {"epochs": 60, "halve_every": 40}
-    raw_config["training"]["measurement"]["every"] = 50
+    raw_config["training"] |= {"epochs": 40, "halve_every": 30}
+    raw_config["training"]["measurement"]["every"] = 35
     raw_config["experiments"]["dimension"] |= {"sizes": [16], "epsilons": [0.01]}
     disturbed = Workflow(tmp_path, raw_config)
     disturbed.only("dimension")
@@ -107,7 +107,7 @@ def long(once, raw_config, tmp_path):
 def start_and_wait(workflow: Workflow) -> subprocess.Popen:
     """Start Snakemake and return when its cell trains."""
     running = workflow.start("--cores", "1", *TRAINS_ONLY)
-    while not any("epoch 10/" in text for text in workflow.logs().values()):
+    while not any("epoch 4/" in text for text in workflow.logs().values()):
         assert running.poll() is None
         time.sleep(0.05)
     return running

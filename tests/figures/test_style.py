@@ -1,0 +1,48 @@
+import pytest
+
+from advdim.catalogue import attacks as catalogue
+from advdim.config.sweep import FigureSettings
+from advdim.figures import style
+from advdim.sweep import IDENTITY
+
+from .invented import draw, synthetic_tables
+
+
+@pytest.mark.parametrize(
+    ("strengths", "marked"),
+    [
+        ([0, 0.05], ["0", "0.05"]),
+        ([0, 0.001, 0.0032, 0.01], ["0", "0.001", "0.01"]),
+        ([0, 0.02, 0.03, 0.05, 0.07], ["0", "0.01", "0.1"]),
+        ([0], ["0"]),
+    ],
+)
+def test_strengths_are_marked_however_few(strengths, marked):
+    figure, (axis,) = style.panels(1, 1, FigureSettings())
+    style.strength_axis(axis, style.strength_positions(strengths), "strength")
+    figure.draw_without_rendering()
+    assert [label.get_text() for label in axis.get_xticklabels()] == marked
+
+
+def test_every_panel_is_lettered_and_open_however_many_there_are():
+    _, axes = style.panels(2, 15, FigureSettings())
+    letters = [axis.get_title(loc="left") for axis in axes]
+    assert (letters[0], letters[20], letters[25:28]) == ("a", "u", ["z", "aa", "ab"])
+    for axis in axes:
+        assert not axis.spines["top"].get_visible()
+
+
+def test_colours_and_labels_name_every_attack():
+    for owner in (style.ATTACK_COLOURS, style.ATTACK_LABELS, style.ATTACK_MARKERS):
+        assert set(owner) == set(catalogue.ATTACKS)
+
+
+def test_the_strength_is_that_of_the_method_that_trained():
+    tables = synthetic_tables()
+    for method, expected in (("pgd_linf", "PGD"), ("grad_l1", "gradient"), (None, "strength")):
+        keep = tables["cells"]["method"].isin(["none", method]) if method else slice(None)
+        cells = tables["cells"][keep]
+        rows = {"cells": cells, "epochs": tables["epochs"].merge(cells[IDENTITY])}
+        title = draw("input_dimension", rows).axes[0].get_legend().get_title().get_text()
+        assert title == style.strength_label(cells)
+        assert expected in title
