@@ -63,20 +63,23 @@ def sentences(run: Published, *names: str) -> str | None:
 
 
 def verdicts(run: Published) -> str | None:
-    """Return how many sentences hold, fail and are undecided."""
+    """Return how many sentences hold, fail and are undecided, as the report counts them."""
     rows = run.table("claims")
-    rows = rows[rows["count"] > 0]
-    if rows.empty:
+    rows = rows[rows["experiment"] != ""]
+    lacking = int((rows["count"] == 0).sum())
+    if lacking == len(rows):
         return None
 
     def counted(column: str) -> str:
         counts = rows[column].value_counts()
         return ", ".join(f"{counts.get(key, 0)} {verb}" for key, verb in VERDICTS.items())
 
-    return (
+    said = (
         f"Of {len(rows)} judgements of the papers' sentences, {counted('verdict')}. Adjusted for "
         f"their number, {counted('verdict_adjusted')}."
     )
+    lack = f" For {lacking} of the undecided this run has not the networks that they are about."
+    return said + lack * bool(lacking)
 
 
 def networks(run: Published, *experiments: str) -> str | None:

@@ -216,6 +216,10 @@ def test_pages_are_filled_and_their_pictures_drawn(copy, monkeypatch):
     missing = "- Networks: `maxpool4` 8 px `pgd_linf` 0.01 (seeds 0)."
     assert missing in text
     assert "Networks: 6 done, of 7 planned." in text
+    claims = read_table(copy.results / "tables/claims.parquet").query("experiment != ''")
+    judged = f"{len(claims)} judgements"
+    assert f"Of {judged} of the papers' sentences" in text
+    assert judged in (copy.results / "report.html").read_text()
     # Other measures give another text and another picture.
     cells = copy.results / "tables/cells.parquet"
     rows = read_table(cells)
