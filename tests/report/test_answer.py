@@ -144,6 +144,16 @@ def test_the_strongest_training_of_every_method_and_architecture_is_named():
     assert found[2].gradient_norm.trend == ""
 
 
+def test_while_the_strongest_training_is_there_at_one_size_the_growth_is_that_of_a_weaker_one():
+    trained = {("pgd_linf", 0.003, size): SMALL for size in (8, 32)}
+    one_size = {("pgd_linf", epsilon, 8): SMALL for epsilon in (0.001, 0.01, 0.1)}
+    found = growths(sweep({**PLAIN, **trained, **one_size}), "e")
+    named = [(growth.method, growth.epsilon, growth.sizes) for growth in found]
+    assert named == [
+        ("none", 0.0, (8, 32)), ("pgd_linf", 0.003, (8, 32)), ("pgd_linf", 0.1, (8, 8))
+    ]  # fmt: skip
+
+
 def test_networks_that_failed_are_counted_and_left_out():
     (growth,) = growths(sweep(PLAIN, missing=[("none", 8, 0), ("none", 16, 1)]), "e")
     # The one of 16 pixels is in no number anyway.

@@ -80,7 +80,10 @@ class Growth:
 
 
 def growths(tables: Mapping[str, pd.DataFrame], experiment: str) -> list[Growth]:
-    """Return, per architecture, the growth without a method, then with each at its strongest."""
+    """Return, per architecture, the growth without a method, then with each at its strongest.
+
+    Where that is there at one size only, the growth at the strongest of several sizes comes first.
+    """
     rows = over_epochs(last_epochs(tables, experiment))
     return [
         _growth(of_training, tables["cells"], experiment)
@@ -131,15 +134,17 @@ def difference(rows: pd.DataFrame, measure: str) -> float:
 
 
 def _trainings(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Yield the rows without a method, then those of each method's largest strength."""
+    """Yield the rows without a method, then those of each method's largest strength.
+
+    Where that is there at one size, as under way, the largest of several sizes comes before it.
+    """
     plain = rows[rows["method"] == "none"]
     trained = rows[rows["method"] != "none"]
     for of_method in (plain, *(group for _, group in trained.groupby("method", sort=False))):
-        strongest = of_method[of_method["epsilon"] == of_method["epsilon"].max()]
-        if len(strongest):
-            yield strongest[
-                strongest["size"].isin([strongest["size"].min(), strongest["size"].max()])
-            ]
+        sizes = of_method.groupby("epsilon")["size"].nunique()
+        for epsilon in sorted({*sizes.index[-1:], *sizes.index[sizes > 1][-1:]}):
+            chosen = of_method[of_method["epsilon"] == epsilon]
+            yield chosen[chosen["size"].isin([chosen["size"].min(), chosen["size"].max()])]
 
 
 def _growth(rows: pd.DataFrame, cells: pd.DataFrame, experiment: str) -> Growth:
