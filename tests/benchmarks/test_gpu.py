@@ -64,7 +64,7 @@ def sweep(tmp_path_factory):
 def test_all_of_it_runs_on_a_processor(tmp_path, gpu, sweep):
     options = [
         "--device", "cpu", "--output", str(tmp_path), "--network", "tiny", "--sizes", "8",
-        "--methods", "pgd_linf", "evaluation", "--cells", "1", "--seconds", "0.1",
+        "--methods", "pgd_linf", "evaluation", "--cells", "2", "--seconds", "10",
         "--batch-size", "4", "--steps", "1", "--matrix", "64", "--sweep", str(sweep),
         "--tests", "tests/test_units.py",
     ]  # fmt: skip
@@ -80,7 +80,7 @@ def test_all_of_it_runs_on_a_processor(tmp_path, gpu, sweep):
         assert row["times_the_plain_step"] == pytest.approx(
             rows[row["method"], "plain"]["seconds"] / row["seconds"]
         )
-    assert [row["cells"] for row in found["together"]] == [1]
+    assert [row["cells"] for row in found["together"]] == [2]
     assert all(row["images_per_second"] > 0 for row in found["together"])
     # a processor has no TF32, and the page says what was left out
     assert "tf32: cpu has no tf32 that is faster than float32" in found["skipped"]
