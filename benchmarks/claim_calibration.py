@@ -61,7 +61,9 @@ def edges(many: int) -> list[Edge]:
             tables = null_worlds.world(mixture, many, seed)
             for claim in claims:
                 truths[claim.name].append(null_worlds.statistic(claim, tables))
-        found += [Edge(name, mixture, float(np.mean(values))) for name, values in truths.items()]
+        # a world that does not determine a statistic says nothing of its truth
+        means = {name: float(np.nanmean(values)) for name, values in truths.items()}
+        found += [Edge(name, mixture, mean) for name, mean in means.items()]
     return found
 
 
