@@ -44,6 +44,11 @@ def python(
     return _run(_python, arguments, folder, environment)
 
 
+def own_source() -> dict[str, str]:
+    """Return the environment in which this checkout's package is read."""
+    return os.environ | {"PYTHONPATH": str(SOURCE)}
+
+
 def _run(
     function: Callable, arguments: Sequence[str | Path], folder: Path, environment: dict[str, str]
 ) -> subprocess.CompletedProcess:

@@ -74,12 +74,11 @@ def verdicts(run: Published) -> str | None:
         counts = rows[column].value_counts()
         return ", ".join(f"{counts.get(key, 0)} {verb}" for key, verb in VERDICTS.items())
 
-    said = (
-        f"Of {len(rows)} judgements of the papers' sentences, {counted('verdict')}. Adjusted for "
-        f"their number, {counted('verdict_adjusted')}."
-    )
     lack = f" For {lacking} of the undecided this run has not the networks that they are about."
-    return said + lack * bool(lacking)
+    return (
+        f"Of {len(rows)} judgements of the papers' sentences, {counted('verdict')}. Adjusted for "
+        f"their number, {counted('verdict_adjusted')}.{lack if lacking else ''}"
+    )
 
 
 def networks(run: Published, *experiments: str) -> str | None:

@@ -1,12 +1,11 @@
 """Benchmarks are scripts: their modules are found by name in their own folder."""
 
 import importlib
-import os
 from pathlib import Path
 
 import pytest
 
-from tests.forked import python, snakemake
+from tests.forked import own_source, python, snakemake
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,9 +22,8 @@ def forked_processes(benchmark_module, monkeypatch):
     """Let what the benchmarks run to its end be forked, in place of starting from nothing."""
 
     def run(command, _seconds=None, folder=ROOT, _environment=None):
-        environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}"}
         if command[1:3] == ["-m", "snakemake"]:
-            return snakemake(*command[3:], folder=folder, environment=environment)
-        return python(*command[1:], folder=folder, environment=environment)
+            return snakemake(*command[3:], folder=folder, environment=own_source())
+        return python(*command[1:], folder=folder, environment=own_source())
 
     monkeypatch.setattr(benchmark_module("processes"), "run", run)

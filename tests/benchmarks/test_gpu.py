@@ -9,14 +9,13 @@ import pytest
 import torch
 import yaml
 
-from tests.forked import python
+from tests.forked import own_source, python
 
 ROOT = Path(__file__).parents[2]
 
 
 def run(*options):
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}"}
-    return python(ROOT / "benchmarks/gpu.py", *options, folder=ROOT, environment=environment)
+    return python(ROOT / "benchmarks/gpu.py", *options, folder=ROOT, environment=own_source())
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A trained network is measured again: the same numbers, or others that are seen."""
 
 import json
-import os
 from pathlib import Path
 
 import yaml
@@ -10,7 +9,7 @@ from advdim.config import load
 from advdim.results import all_results
 from advdim.stages.job import make
 from advdim.tables import read_table, write_frames
-from tests.forked import python
+from tests.forked import own_source, python
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {
@@ -24,8 +23,7 @@ CONFIG = {
 
 
 def call(folder, *command):
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}"}
-    done = python(*command, folder=folder, environment=environment)
+    done = python(*command, folder=folder, environment=own_source())
     assert done.returncode == 0, done.stderr
     return done.stdout
 

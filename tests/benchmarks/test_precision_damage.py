@@ -1,7 +1,6 @@
 """The benchmark of training attacks by precision, on a network of a sweep."""
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from advdim.data.prepare import prepare
 from advdim.networks.build import Shape, build, save_network
 from advdim.results import Result
 from advdim.sweep import Cell
-from tests.forked import python
+from tests.forked import own_source, python
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {
@@ -45,7 +44,7 @@ def test_a_trained_network_is_attacked_at_every_precision(tmp_path):
         ROOT / "benchmarks/precision_damage.py", file, "--dataset", "digits",
         "--network", "maxpool4", "--sizes", "8", "--strengths", "0.01", "--images", "16",
         "--precisions", "anchored", "bfloat16",
-        folder=ROOT, environment=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}"},
+        folder=ROOT, environment=own_source(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     rows = {row["precision"]: row for row in json.loads(done.stdout)}
