@@ -140,6 +140,10 @@ def drop_a_table_row(results):
     write_frames(path, "cells", [read_table(path).iloc[1:]])
 
 
+def drop_the_ladder(results):
+    (results / "tables/ladder.parquet").unlink()
+
+
 def edit_a_claim(results):
     path = results / "tables/claims.parquet"
     write_frames(path, "claims", [read_table(path).assign(verdict="holds")])
@@ -164,20 +168,21 @@ def add_a_network(results):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda r: edit_record(r, lambda x: x.update(code_hash="newer")), "code_hash"),
+        (lambda r: edit_record(r, lambda x: x.update(code_hash="newer")), '"code_hash"'),
         (lambda r: edit_record(r, lambda x: x.update(config_hash="other")), "other settings"),
-        (lambda r: edit_record(r, lambda x: x.update(seconds=1e9)), "has seconds"),
+        (lambda r: edit_record(r, lambda x: x.update(seconds=1e9)), '"seconds"'),
         (lambda r: edit_record(r, lambda x: x.update(content="x")), "made from something else"),
-        (lambda r: shutil.rmtree(min(r.rglob("attacks"))), "only in the table 'attack_summaries'"),
-        (lambda r: min(r.rglob("bounds.json")).unlink(), "only in the table 'bounds'"),
-        (drop_a_table_row, "is not in the table 'cells'"),
+        (lambda r: shutil.rmtree(min(r.rglob("attacks"))), "The table 'attacks' is not what"),
+        (lambda r: min(r.rglob("bounds.json")).unlink(), "The table 'bounds' is "),
+        (drop_a_table_row, "The table 'cells' is not"),
         (edit_a_claim, "The table 'claims' is not"),
-        (edit_a_summary, "does not summarise"),
+        (edit_a_summary, "accuracy_median"),
         (edit_a_measure, "The table 'epochs' is not"),
+        (drop_the_ladder, "The table 'ladder' is not"),
         (add_a_network, "seed=9/run.json is of no result"),
     ],
     ids=["code", "settings", "seconds", "content", "attack", "bounds", "row", "claim", "summary",
-         "measure", "unplanned"],
+         "measure", "ladder", "unplanned"],
 )  # fmt: skip
 def test_what_is_newer_or_older_is_named(copy, change, expected):
     change(copy.results)

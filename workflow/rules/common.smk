@@ -27,7 +27,7 @@ from advdim.results import (
 )
 from advdim.stage_code import attack_modules, training_modules
 from advdim.runs.run import Run
-from advdim.stages.tables import RECIPES
+from advdim.stages.tables import RECIPES, results_for, tables_made
 from advdim.sweep import example_cells, table_settings
 
 # Of the working directory, as jobs on all machines see it.

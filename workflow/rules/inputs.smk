@@ -50,12 +50,7 @@ def table(name):
 @cache
 def tables():
     """The names of the tables that the sweep makes."""
-    names = ["examples"] if shows_examples() else []
-    for name, recipe in RECIPES.items():
-        sources = [*map(all_of, recipe.results), *(t in names for t in recipe.tables)]
-        if sources[0] or name == "claims":
-            names.append(name)
-    return names
+    return tables_made(all_of, *(["examples"] if shows_examples() else []))
 
 
 def shows_examples():
@@ -93,13 +88,9 @@ def fresh_inputs(wildcards):
 
 
 def table_inputs(wildcards):
-    """What a table is made from; of later stages, what belongs to the first one's cells."""
     recipe = RECIPES[wildcards.table]
     inputs = {name: [table(name)] for name in recipe.tables if name in tables()}
-    first, *later = recipe.results or [None]
-    for stage, name in recipe.results.items():
-        cells = {result.cell for result in all_of(first)} if later else ()
-        results = [r for r in all_of(stage) if stage == first or r.cell in cells]
-        found = all_inputs(results, name)
-        inputs |= {f"{stage}_records": found["records"], stage: found[name]}
+    for stage, results in results_for(wildcards.table, all_of).items():
+        found = all_inputs(results, recipe.results[stage])
+        inputs |= {f"{stage}_records": found["records"], stage: found[recipe.results[stage]]}
     return inputs

@@ -6,16 +6,19 @@ Importing this loads none of these functions, since the workflow asks for it whe
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from advdim.claims import READ_TABLES
 from advdim.config import Config
+from advdim.results import Result
 from advdim.stage_code import training_modules
 
 # By stage: files of its results, and of their records as ``<stage>_records``; by table: its file.
 Inputs = Mapping[str, Sequence[str | Path]]
+# The results of a stage that the sweep has.
+Stage = Callable[[str], Sequence[Result]]
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,26 @@ RECIPES = {
     "sandwich": Recipe("bounds", "certify", tables=("bounds", "attack_summaries")),
     "claims": Recipe("claims", "judge_claims", tables=READ_TABLES),
 }
+
+
+def tables_made(results: Stage, *others: str) -> list[str]:
+    """Return the names of the tables that a sweep of such results has, after ``others``."""
+    names = list(others)
+    for name, recipe in RECIPES.items():
+        sources = [*map(results, recipe.results), *(table in names for table in recipe.tables)]
+        if sources[0] or name == "claims":
+            names.append(name)
+    return names
+
+
+def results_for(table: str, results: Stage) -> dict[str, list[Result]]:
+    """Return what a table is made from, by stage; of later ones, what is of the first's cells."""
+    stages = list(RECIPES[table].results)
+    cells = {result.cell for result in results(stages[0])} if len(stages) > 1 else set()
+    return {
+        stage: [r for r in results(stage) if stage == stages[0] or r.cell in cells]
+        for stage in stages
+    }
 
 
 def make_table(config: Config, table: str, inputs: Inputs, output: str | Path) -> None:
