@@ -5,23 +5,19 @@ A part is ``function(run, *arguments)`` and returns Markdown, or None where the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import pandas as pd
 from docs.fill.blocks import FillError
 from docs.fill.published import Published, interval, lines_of, markdown, number, spread
 
-from advdim.claims.base import FEWEST_NETWORKS
-from advdim.claims.intervals import interval as students
-from advdim.claims.intervals import spread_over_networks
-from advdim.claims.networks import stratify
+from advdim.claims.networks import interval_over_networks
 from advdim.claims.statistics import exponent
+from advdim.report.claims import RANGE_SOURCES
 from advdim.sweep import IDENTITY
 
 SETTING = ["network", "size", "method", "epsilon"]
 VERDICTS = {"holds": "hold", "fails": "fail", "undecided": "are undecided"}
-RANGES = {"paper": "the paper's range", "ours": "our reading"}
 
 
 def claims(run: Published, *figures: str) -> str | None:
@@ -36,7 +32,7 @@ def claims(run: Published, *figures: str) -> str | None:
                 f"{row.sentence} ({row.source})",
                 f"`{row.experiment}`",
                 f"{row.statistic}: **{interval(row.estimate, row.ci_low, row.ci_high)}**",
-                f"{row.expected} ({RANGES[row.range_source]})",
+                f"{row.expected} ({RANGE_SOURCES[row.range_source]})",
                 f"{row.networks} per setting, {row.count} in all" if row.count else "-",
                 _verdict(row),
             ]
@@ -56,7 +52,8 @@ def sentences(run: Published, *names: str) -> str | None:
         lines += [
             f"- {row.sentence} Found: {row.statistic} "
             f"**{interval(row.estimate, row.ci_low, row.ci_high)}** over {row.count} networks; "
-            f"it holds for {row.expected} ({RANGES[row.range_source]}). Verdict: {_verdict(row)}."
+            f"it holds for {row.expected} ({RANGE_SOURCES[row.range_source]}). "
+            f"Verdict: {_verdict(row)}."
             for row in lines_of(rows)
         ]
     return "\n".join(lines) or None
@@ -237,10 +234,5 @@ def _named(setting: tuple[object, ...]) -> Iterator[str]:
 
 def _exponent(rows: pd.DataFrame) -> str:
     """Return the exponent of the gradient norm in d, with its interval over networks."""
-    rows = rows.reset_index(drop=True)
-    strata = stratify(rows)
-    estimate = exponent(rows, "grad_l1_untied")
-    if min(map(len, strata)) < FEWEST_NETWORKS or not math.isfinite(estimate):
-        return number(estimate)
-    spread_of = spread_over_networks(rows, lambda of: exponent(of, "grad_l1_untied"), strata)
-    return interval(estimate, *students(spread_of))
+    ends = interval_over_networks(rows, lambda drawn: exponent(drawn, "grad_l1_untied"))
+    return interval(exponent(rows, "grad_l1_untied"), *ends)

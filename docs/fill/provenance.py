@@ -9,6 +9,7 @@ import pandas as pd
 from docs.fill.parts import SETTING
 from docs.fill.published import Published, lines_of, markdown, number, spread
 
+from advdim.report.networks import with_counts
 from advdim.sweep import IDENTITY, Cell, attacked_cells, bounded_cells, experiments_by_cell
 from advdim.words import counted
 
@@ -53,9 +54,9 @@ def made_of(run: Published) -> str | None:
         f"networks with bounds: {len(bounded)} of {len(bounded_cells(run.config))}.",
         f"Training and measuring: {number(cells['seconds'].sum() / 3600)} hours, of these "
         f"{_by(cells, 'device')}.",
-        f"Arithmetic of training: {_counted(cells['precision'])}.",
-        f"Commit of the code (+: files differed from it): {_counted(cells['commit'])}; digests "
-        f"of what the networks are trained by: {_counted(cells['code_hash'])}.",
+        f"Arithmetic of training: {with_counts(cells['precision'])}.",
+        f"Commit of the code (+: files differed from it): {with_counts(cells['commit'])}; digests "
+        f"of what the networks are trained by: {with_counts(cells['code_hash'])}.",
         *(
             f"Versions ({counted(count, 'network')}): {_versions(str(versions))}."
             for versions, count in cells["versions"].value_counts().items()
@@ -109,10 +110,6 @@ def _listed(seeds: pd.Series) -> str:
     return " ".join(map(str, sorted(seeds)))
 
 
-def _counted(values: pd.Series) -> str:
-    return ", ".join(f"{value} ({count})" for value, count in values.value_counts().items())
-
-
 def _by(cells: pd.DataFrame, column: str) -> str:
     hours = cells.groupby(column)["seconds"].sum() / 3600
     return ", ".join(f"{number(value)} on {name}" for name, value in hours.items())
@@ -124,4 +121,4 @@ def _versions(versions: str) -> str:
 
 def _flags(cells: pd.DataFrame) -> str:
     flags = cells["flags"].explode().dropna()
-    return _counted(flags) if len(flags) else "none"
+    return with_counts(flags) if len(flags) else "none"

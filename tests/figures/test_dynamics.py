@@ -1,7 +1,7 @@
 import numpy as np
 
-from advdim.figures.dynamics import stopped_early, train_test_gaps
 from advdim.sweep import IDENTITY
+from advdim.tables.derived import early_and_last, train_test_gaps
 
 from .invented import draw, synthetic_tables
 
@@ -45,7 +45,7 @@ def test_early_stopping_compares_the_lowest_test_loss_with_the_last_epoch():
     tables = synthetic_tables()
     epochs = tables["epochs"]
     epochs["loss"] = (epochs["epoch"] - 2.0) ** 2
-    stopped = stopped_early(epochs)
+    stopped = early_and_last(epochs)
     assert len(stopped) == len(tables["cells"])
     assert set(stopped["epoch_best"]) == {2}
     assert set(stopped["epoch_last"]) == {4}
@@ -58,17 +58,17 @@ def test_the_last_epoch_is_one_epoch_whatever_is_unknown_of_it():
     epochs = synthetic_tables()["epochs"]
     last = epochs["epoch"] == epochs["epoch"].max()
     epochs.loc[last, ["loss", "damage"]] = np.nan
-    stopped = stopped_early(epochs)
+    stopped = early_and_last(epochs)
     assert set(stopped["epoch_last"]) == {4}
     assert stopped[["loss_last", "damage_last"]].isna().all(axis=None)
     assert stopped[["vulnerability_last", "damage_best"]].notna().all(axis=None)
 
 
-def test_a_network_without_a_known_loss_was_not_stopped_early():
+def test_a_network_without_a_known_loss_was_not_early_and_last():
     epochs = synthetic_tables()["epochs"]
     unknown = epochs["seed"] == 0
     epochs.loc[unknown, "loss"] = np.nan
-    stopped = stopped_early(epochs)
+    stopped = early_and_last(epochs)
     assert set(stopped["seed"]) == {1}
     assert len(stopped) == len(epochs[~unknown].drop_duplicates(IDENTITY))
 

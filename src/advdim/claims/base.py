@@ -26,10 +26,10 @@ from advdim.claims.networks import (
     stratify,
     well_sampled,
 )
+from advdim.tables.intervals import FEWEST_NETWORKS
 
 Tables = Mapping[str, pd.DataFrame]
 Select = Callable[[Tables, str], pd.DataFrame]
-FEWEST_NETWORKS = 3
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,24 +12,20 @@ from advdim.claims.intervals import Estimate
 from advdim.claims.rows import epochs, last_epochs, trained_by_pgd, undefended
 from advdim.claims.statistics import exponent, rank_correlation
 from advdim.sweep import IDENTITY
-from advdim.tables.lowest_loss import at_lowest_loss
+from advdim.tables.derived import early_and_last, train_test_gaps, with_accuracy_damage
 
 
 def _overfitting(tables: Tables, experiment: str) -> pd.DataFrame:
     """Return, per undefended network, how measures at its lowest test loss differ from the last."""
-    rows = undefended(epochs(tables, experiment)).sort_values("epoch")
-    rows = rows[(rows["split"] == "test") & (rows["epoch"] >= 0)]
-    best = at_lowest_loss(rows)
-    last = rows.drop_duplicates(IDENTITY, keep="last").set_index(IDENTITY).loc[best.index]
-    return pd.DataFrame(
-        {
-            "later": last["epoch"] > best["epoch"],
-            "loss_rise": last["loss"] - best["loss"],
-            "error_change": best["accuracy"] - last["accuracy"],
-            "early_share": best["vulnerability"] / last["vulnerability"],
-            "vulnerability": last["vulnerability"],
-        }
-    ).reset_index()
+    rows = undefended(epochs(tables, experiment))
+    found = early_and_last(rows[rows["epoch"] >= 0])
+    return found.assign(
+        later=found["epoch_last"] > found["epoch_best"],
+        loss_rise=found["loss_last"] - found["loss_best"],
+        error_change=found["accuracy_best"] - found["accuracy_last"],
+        early_share=found["vulnerability_best"] / found["vulnerability_last"],
+        vulnerability=found["vulnerability_last"],
+    )
 
 
 def _overfitted(tables: Tables, experiment: str) -> pd.DataFrame:
@@ -48,13 +44,8 @@ def _stopped(tables: Tables, experiment: str) -> pd.DataFrame:
 def _gaps(tables: Tables, experiment: str) -> pd.DataFrame:
     """Return test and train gradient norms of the last epochs of usual training, and their gap."""
     rows = undefended(epochs(tables, experiment))
-    rows = rows[rows["summarised"]]
-    wide = rows.pivot_table(
-        index=[*IDENTITY, "dimension", "epoch"], columns="split", values="grad_l1_untied"
-    ).reset_index()
-    if wide.empty:
-        return wide
-    return wide.assign(gap=wide["test"] - wide["train"], ratio=wide["test"] / wide["train"])
+    gaps = train_test_gaps(rows[rows["summarised"]])
+    return gaps.assign(ratio=gaps["test"] / gaps["train"])
 
 
 def _gaps_by_size(tables: Tables, experiment: str) -> pd.DataFrame:
@@ -67,7 +58,7 @@ def _correlations(first: str, second: str, split: str = "test") -> Select:
     def select(tables: Tables, experiment: str) -> pd.DataFrame:
         rows = undefended(epochs(tables, experiment))
         rows = rows[(rows["split"] == split) & (rows["epoch"] >= 0)]
-        rows = rows.assign(accuracy_damage=rows["accuracy"] - rows["adversarial_accuracy"])
+        rows = with_accuracy_damage(rows)
         if len(rows) and rows["epoch"].nunique() < 3:
             raise needs.Undecidable("it takes three measured epochs")
         found = [

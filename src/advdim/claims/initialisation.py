@@ -38,41 +38,25 @@ def _undampened_exponent(rows: pd.DataFrame) -> float:
     return exponent(rows, "value") - predicted_exponent(rows, 0.0)
 
 
-def _claim(statistic: str, sentence: str) -> Claim:
+def _claim(statistic: str, beyond: bool) -> Claim:
     predicted = PREDICTED[statistic]
     return Claim(
-        name=f"initial_{statistic}",
-        sentence=sentence,
-        source="ICML 2019, Theorems 4 and 5",
+        name=f"initial_{statistic}{'_beyond' if beyond else ''}",
+        sentence=SENTENCES[statistic],
+        source="beyond the theorems of ICML 2019, Section 3: remarks, and Appendix B on averages"
+        if beyond
+        else "ICML 2019, Theorems 4 and 5",
         figure="initialisation_norms",
         tables=("initialisation",),
-        statistic="exponent in d, ties broken",
+        statistic="exponent in d, ties broken, plus what averages over growing maps take from it"
+        if beyond
+        else "exponent in d, ties broken",
         low=predicted - TOLERANCE,
         high=predicted + TOLERANCE,
-        select=_select(statistic, beyond=False),
-        estimate=lambda rows: exponent(rows, "value"),
+        select=_select(statistic, beyond),
+        estimate=_undampened_exponent if beyond else lambda rows: exponent(rows, "value"),
         each="network",
     )
 
 
-def _claim_beyond(statistic: str, sentence: str) -> Claim:
-    predicted = PREDICTED[statistic]
-    return Claim(
-        name=f"initial_{statistic}_beyond",
-        sentence=sentence,
-        source="beyond the theorems of ICML 2019, Section 3: remarks, and Appendix B on averages",
-        figure="initialisation_norms",
-        tables=("initialisation",),
-        statistic="exponent in d, ties broken, plus what averages over growing maps take from it",
-        low=predicted - TOLERANCE,
-        high=predicted + TOLERANCE,
-        select=_select(statistic, beyond=True),
-        estimate=_undampened_exponent,
-        each="network",
-    )
-
-
-CLAIMS = (
-    *(_claim(statistic, sentence) for statistic, sentence in SENTENCES.items()),
-    *(_claim_beyond(statistic, sentence) for statistic, sentence in SENTENCES.items()),
-)
+CLAIMS = tuple(_claim(statistic, beyond) for beyond in (False, True) for statistic in SENTENCES)

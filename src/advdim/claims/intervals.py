@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
 
-LEVEL = 0.95
+from advdim.tables.intervals import LEVEL
+
 # What is closer to a correlation of 1 or -1 counts as this close, since ranks often agree exactly.
 CLOSEST = 1e-4
 Values = float | Mapping[str, float]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
-from advdim.claims.intervals import Estimate, Values, as_array
+from advdim.claims.intervals import Estimate, Values, as_array, interval, spread_over_networks
 from advdim.sweep import IDENTITY
+from advdim.tables.intervals import FEWEST_NETWORKS
 
 # The papers' error bars.
 EPOCH_PERCENTILES = (10, 90)
@@ -28,6 +30,20 @@ def stratify(networks: pd.DataFrame) -> list[list[np.ndarray]]:
     owners = networks.groupby([*setting, "seed"], sort=False).ngroup().to_numpy()
     strata = map(np.asarray, networks.groupby(setting, sort=False).indices.values())
     return [[rows[owners[rows] == owner] for owner in np.unique(owners[rows])] for rows in strata]
+
+
+def interval_over_networks(
+    networks: pd.DataFrame, estimate: Callable[[pd.DataFrame], float]
+) -> tuple[float, float]:
+    """Return the 95 % interval of a statistic of some networks, one row each.
+
+    It is NaN where a setting has too few networks, or they do not determine the statistic.
+    """
+    networks = networks.reset_index(drop=True)
+    strata = stratify(networks)
+    if min(map(len, strata)) < FEWEST_NETWORKS or not math.isfinite(estimate(networks)):
+        return math.nan, math.nan
+    return interval(spread_over_networks(networks, estimate, strata))
 
 
 def well_sampled(table: pd.DataFrame, fewest: int) -> tuple[pd.DataFrame, int]:

@@ -7,7 +7,7 @@ import pandas as pd
 from advdim.claims import needs
 from advdim.claims.base import Tables
 from advdim.sweep import IDENTITY
-from advdim.tables import cells_of
+from advdim.tables.derived import cells_of, last_test_epochs
 
 SETTINGS = ["dimension", "attack_threshold", "dampening"]
 
@@ -20,8 +20,7 @@ def cells(tables: Tables, experiment: str) -> pd.DataFrame:
 
 def last_epochs(tables: Tables, experiment: str) -> pd.DataFrame:
     """Return the test rows of the summarised epochs, with each cell's dimension."""
-    rows = epochs(tables, experiment)
-    return rows[rows["summarised"] & (rows["split"] == "test")]
+    return last_test_epochs(epochs(tables, experiment))
 
 
 def epochs(tables: Tables, experiment: str) -> pd.DataFrame:

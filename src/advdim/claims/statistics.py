@@ -20,9 +20,9 @@ def slope(x: np.ndarray, y: np.ndarray) -> float:
     return float(centred @ y / (centred @ centred))
 
 
-def exponent(rows: pd.DataFrame, value: str, base: str = "dimension") -> float:
-    """Return the slope of log value against log base, over the means per base."""
-    means = rows.groupby(base)[value].mean()
+def exponent(rows: pd.DataFrame, value: str) -> float:
+    """Return the slope of log value against log dimension, over the means per dimension."""
+    means = rows.groupby("dimension")[value].mean()
     if len(means) < 2 or not (means > 0).all():
         return math.nan
     return slope(np.log(means.index.to_numpy(float)), np.log(means.to_numpy(float)))

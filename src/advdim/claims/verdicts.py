@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from advdim.claims.base import Claim, Judgement, Tables, judge
-from advdim.claims.intervals import LEVEL
 from advdim.claims.needs import Undecidable
+from advdim.tables.intervals import LEVEL
 
 # The verdict where no experiment draws the figure: the run was not asked about the claim.
 NOT_ASKED = "not asked"

@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.interpolate import UnivariateSpline
-from scipy.special import stdtrit
 
 from advdim.config.sweep import FigureSettings
 from advdim.figures.style import (
@@ -29,8 +28,8 @@ from advdim.figures.style import (
     strength_positions,
 )
 from advdim.sweep import IDENTITY
-
-LEVEL, FEWEST_NETWORKS = 0.95, 3
+from advdim.tables.derived import last_test_epochs
+from advdim.tables.intervals import FEWEST_NETWORKS, half_width
 
 
 def input_dimension(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) -> Figure:
@@ -145,9 +144,7 @@ def mean_intervals(rows: pd.DataFrame, value: str) -> pd.DataFrame:
     Columns ``mean`` and ``half``; the half width is NaN below three networks.
     """
     grouped = rows.groupby("dimension")[value]
-    count = grouped.count()
-    quantile = stdtrit(count.clip(lower=2) - 1, (1 + LEVEL) / 2)
-    half = (quantile * grouped.std() / np.sqrt(count)).where(count >= FEWEST_NETWORKS)
+    half = half_width(grouped.std(), grouped.count()).where(grouped.count() >= FEWEST_NETWORKS)
     return pd.DataFrame({"mean": grouped.mean(), "half": half})
 
 
@@ -185,9 +182,7 @@ def _beside_the_law(axis: Axes, cells: pd.DataFrame, measure: str) -> None:
 
 
 def _last_epochs(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    epochs = tables["epochs"]
-    rows = epochs[epochs["summarised"] & (epochs["split"] == "test")]
-    return rows.merge(tables["cells"][[*IDENTITY, "dimension"]])
+    return last_test_epochs(tables["epochs"]).merge(tables["cells"][[*IDENTITY, "dimension"]])
 
 
 def _against_measure(axis: Axes, rows: pd.DataFrame, x: str, y: str) -> None:

@@ -23,7 +23,7 @@ from advdim.figures.style import (
     strength_label,
 )
 from advdim.sweep import IDENTITY
-from advdim.tables.lowest_loss import at_lowest_loss
+from advdim.tables.derived import early_and_last, train_test_gaps, with_accuracy_damage
 
 CURVES = ("error", "loss", "grad_l1_untied", "vulnerability", "damage")
 SPLITS = {"test": "-", "train": "--"}
@@ -95,7 +95,7 @@ def early_stopping(tables: Mapping[str, pd.DataFrame], settings: FigureSettings)
 
     Below the diagonal of the first two panels, stopping early defends; filled: usual training.
     """
-    stopped = stopped_early(_epochs(tables))
+    stopped = early_and_last(_epochs(tables))
     figure, axes = panels(1, 3, settings)
     colours = sequential(stopped["size"] if len(stopped) else [])
     for axis, measure in zip(axes, ("vulnerability", "damage", "accuracy"), strict=True):
@@ -139,31 +139,11 @@ def train_test_gradients(tables: Mapping[str, pd.DataFrame], settings: FigureSet
     return figure
 
 
-def stopped_early(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return, per network, test measures at the epoch of lowest test loss and at the last."""
-    tested = rows[rows["split"] == "test"].sort_values("epoch")
-    measures = ["epoch", "loss", "accuracy", "vulnerability", "damage"]
-    last = tested.drop_duplicates(IDENTITY, keep="last").set_index(IDENTITY)[measures]
-    best = at_lowest_loss(tested)[measures]
-    return best.add_suffix("_best").join(last.add_suffix("_last")).reset_index()
-
-
-def train_test_gaps(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return, per network and epoch, the gradient norm (ties broken) on test less that on train."""
-    index = [*IDENTITY, "dimension", "epoch", "summarised"]
-    wide = rows.pivot_table(index=index, columns="split", values="grad_l1_untied")
-    wide = wide.reindex(columns=list(SPLITS)).dropna()
-    return (wide["test"] - wide["train"]).rename("gap").reset_index()
-
-
 def _epochs(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the rows from epoch 0: at initialisation, gradients are larger by orders."""
     rows = tables["epochs"].merge(tables["cells"][[*IDENTITY, "dimension"]])
     rows = rows[rows["epoch"] >= 0]
-    return rows.assign(
-        error=1 - rows["accuracy"],
-        accuracy_damage=rows["accuracy"] - rows["adversarial_accuracy"],
-    )
+    return with_accuracy_damage(rows).assign(error=1 - rows["accuracy"])
 
 
 def _spread(values: Sequence[float], count: int) -> list[float]:

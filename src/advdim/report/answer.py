@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from advdim.claims.base import FEWEST_NETWORKS
-from advdim.claims.intervals import interval, spread_over_networks
 from advdim.claims.needs import EVERYTHING, NOTHING
-from advdim.claims.networks import over_epochs, stratify
+from advdim.claims.networks import interval_over_networks, over_epochs, stratify
 from advdim.claims.rows import last_epochs
 from advdim.report.doubts import has_flags
 from advdim.tables import cells_of
+from advdim.tables.intervals import FEWEST_NETWORKS
 
 KEY_FIGURE = "input_dimension"
 GRADIENT_NORM = "grad_l1_untied"
@@ -181,16 +180,15 @@ def _change(
     none: float,
 ) -> Change:
     """Return the change of a measure; ``none`` is what it is where nothing changes."""
-    networks = rows.dropna(subset=[measure]).reset_index(drop=True)
+    networks = rows.dropna(subset=[measure])
     if networks.empty:
         return Change(math.nan, math.nan, math.nan, math.nan, math.nan, "")
     means = _means(networks, measure)
     change = statistic(networks, measure)
     low = high = math.nan
-    strata = stratify(networks)
-    if len(means) > 1 and min(map(len, strata)) >= FEWEST_NETWORKS and math.isfinite(change):
-        spread = spread_over_networks(networks, lambda drawn: statistic(drawn, measure), strata)
-        low, high = map(back, interval(spread))
+    if len(means) > 1:
+        ends = interval_over_networks(networks, lambda drawn: statistic(drawn, measure))
+        low, high = map(back, ends)
     trend = "grows" if low > none else "falls" if high < none else "neither"
     trend = trend if math.isfinite(low) else ""
     return Change(float(means[0]), float(means[-1]), back(change), low, high, trend)

@@ -45,12 +45,17 @@ def provenance_of(cells: pd.DataFrame) -> dict[str, str]:
         return {}
     facts = {"Hours of training and measuring": f"{cells['seconds'].sum() / 3600:.2f}"}
     for name, column in (("Trained on", "device"), ("Code of the networks", "commit")):
-        if known := _with_counts(cells[column]):
+        if known := with_counts(cells[column]):
             facts[name] = known
     for versions, count in Counter(cells["versions"].dropna()).items():
         found = ", ".join(f"{k} {v}" for k, v in json.loads(versions).items())
         facts[f"Versions ({counted(count, 'network')})"] = found
     return facts
+
+
+def with_counts(values: pd.Series) -> str:
+    """Return each value with how often it occurs."""
+    return ", ".join(f"{value} ({count})" for value, count in values.value_counts().items())
 
 
 def untrained(cells: pd.DataFrame) -> pd.Series:
@@ -74,7 +79,3 @@ def _value(value: Any) -> str:
     if pd.isna(value):
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _with_counts(values: pd.Series) -> str:
-    return ", ".join(f"{value} ({count})" for value, count in values.value_counts().items())

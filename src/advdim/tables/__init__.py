@@ -6,7 +6,7 @@ nats per normalised unit.
 
 from advdim.tables.cells import MEASURE_COLUMNS, RUN_COLUMNS, SUMMARY_NAMES, summarise
 from advdim.tables.columns import IDENTITY_COLUMNS
-from advdim.tables.experiments import cells_of
+from advdim.tables.derived import cells_of
 from advdim.tables.parquet import gather, read_parts, read_table, write_frames, write_table
 from advdim.tables.registry import TABLES, schema
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
+
+from advdim.tables.intervals import half_width
 
 # ICML 2019, Theorems 4 and 5: ||dL/dx||_q ~ d^(1/q - 1/2), coordinates ~ d^(-1/2).
 PREDICTED = {
@@ -25,24 +26,22 @@ class Exponent:
     high: float
 
 
-def exponent_over_seeds(rows: pd.DataFrame, confidence: float = 0.95) -> Exponent:
+def exponent_over_seeds(rows: pd.DataFrame) -> Exponent:
     """Fit value ~ dimension^exponent to rows of (seed, dimension, value) by log-log regression.
 
     Each seed has its own network draws at every size, so its slope is one independent estimate:
-    the interval is Student's t over the seeds' slopes, NaN with a single seed or dimension.
+    the 95 % interval is Student's t over the seeds' slopes, NaN with a single seed or dimension.
     """
-    slopes = []
-    for _, of_seed in rows[rows["value"] > 0].groupby("seed"):
-        if len(set(of_seed["dimension"])) > 1:
-            slopes.append(np.polyfit(np.log(of_seed["dimension"]), np.log(of_seed["value"]), 1)[0])
-    if not slopes:
-        return Exponent(np.nan, np.nan, np.nan)
-    estimate = float(np.mean(slopes))
-    if len(slopes) < 2:
-        return Exponent(estimate, np.nan, np.nan)
-    error = np.std(slopes, ddof=1) / np.sqrt(len(slopes))
-    half = error * stdtrit(len(slopes) - 1, (1 + confidence) / 2)
-    return Exponent(estimate, float(estimate - half), float(estimate + half))
+    slopes = pd.Series(
+        [
+            np.polyfit(np.log(of_seed["dimension"]), np.log(of_seed["value"]), 1)[0]
+            for _, of_seed in rows[rows["value"] > 0].groupby("seed")
+            if len(set(of_seed["dimension"])) > 1
+        ],
+        dtype=float,
+    )
+    estimate, half = float(slopes.mean()), float(half_width(slopes.std(), len(slopes)))
+    return Exponent(estimate, estimate - half, estimate + half)
 
 
 def undampened(rows: pd.DataFrame, value: str) -> float:
