@@ -39,11 +39,11 @@ from advdim.data.batches import first_inputs
 from advdim.data.pixels import load_pixels
 from advdim.data.torchvision_import import torchvision
 from advdim.networks.build import load_network
-from advdim.networks.perturbations import Norm, norms
+from advdim.networks.perturbations import ORDERS, Norm, norms
 from advdim.stages.machine import reproducible
 from advdim.units import threshold
 
-ORDER: dict[Norm, float] = {"l2": 2.0, "linf": math.inf}
+NORMS: tuple[Norm, ...] = ("l2", "linf")
 # Half of what is left free around the inputs, in normalised units: adv-lib clips to [0, 1].
 REACH = 0.5
 BATCH = 100
@@ -87,7 +87,7 @@ def of_project() -> dict[str, Attack]:
     """Return the project's own names that look for the smallest adversarial, and foolbox's FMN."""
     attacks: dict[str, Attack] = {name: ATTACKS[name] for name in OWN}
     makes = {"l2": foolbox.attacks.L2FMNAttack, "linf": foolbox.attacks.LInfFMNAttack}
-    for norm in ORDER:
+    for norm in NORMS:
         name = f"foolbox fmn {norm}"
         make = partial(makes[norm], steps=100)
         attacks[name] = FoolboxMinimalAttack(name=name, norm=norm, reference="", make=make)
@@ -106,9 +106,9 @@ def of_adv_lib() -> dict[str, Attack]:
         ("ddn", "l2"): partial(library.ddn, levels=None),
         ("sdf", "l2"): library.sdf,
     }
-    for norm, order in ORDER.items():
-        functions["deepfool", norm] = partial(library.df, norm=order)
-        functions["fmn", norm] = partial(library.fmn, norm=order, steps=100)
+    for norm in NORMS:
+        functions["deepfool", norm] = partial(library.df, norm=ORDERS[norm])
+        functions["fmn", norm] = partial(library.fmn, norm=ORDERS[norm], steps=100)
     return {
         f"adv-lib {name} {norm}": LibraryFunction(
             name=f"adv-lib {name}", norm=norm, reference="", function=function
@@ -121,7 +121,7 @@ def smallest(attack: Attack, network: nn.Module, inputs: Tensor) -> dict[str, An
     """Return the smallest norms of one attack, verified, with passes and processor seconds."""
     targets, _ = predict(network, inputs, BATCH)
     counted = Counted(network).eval()
-    ceiling = threshold(default_ceiling(inputs, None), inputs[0].numel(), ORDER[attack.norm])
+    ceiling = threshold(default_ceiling(inputs, None), inputs[0].numel(), ORDERS[attack.norm])
     found_norms, seconds = [], 0.0
     for batch in attack.batches(counted, inputs, targets, 0, BATCH, None):
         started = time.process_time()

@@ -29,6 +29,7 @@ from advdim.networks.build import Shape, build, to_device
 from advdim.networks.perturbations import ascend
 from advdim.networks.precision import CRAFTING, arithmetic, precision_used
 from advdim.stages.machine import reproducible
+from advdim.training.descent import Descent
 from advdim.training.recording import Recorded, recordable_stream
 from advdim.training.regularisers import REGULARISERS, objective
 
@@ -144,7 +145,7 @@ def time_here(step: Step) -> dict[str, Any]:
     seconds = best_seconds(timed, step.steps, device)
     precision = torch.bfloat16 if step.variant in ("bfloat16", "anchored") else torch.float32
     torch.backends.cuda.matmul.allow_tf32 = step.variant == "tf32"
-    operations = 2 * multiply_adds(ours, inputs[:1]) * len(inputs) * PASSES[step.method]
+    operations = 2 * settings.counts(3, size)[0] * len(inputs) * PASSES[step.method]
     return {
         "seconds": seconds,
         "images_per_second": len(inputs) / seconds,
@@ -209,16 +210,16 @@ def own_step(
     inputs = inputs.contiguous(memory_format=memory_format(device, precision))
     methods = Config.model_fields["methods"].get_default()
     function = objective(method, getattr(methods, method).model_dump())
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+    descent = Descent(network.parameters(), momentum=0.9, weight_decay=0.0)
     attack = torch.Generator(device).manual_seed(0)
 
     def learn(inputs: Tensor, targets: Tensor) -> None:
-        optimiser.zero_grad(set_to_none=True)
+        descent.forget_gradients()
         with calculation.step():
             crafting = calculation.crafting
             loss = function(network, inputs, targets, EPSILON, random=attack, crafting=crafting)
             loss.backward()
-        optimiser.step()
+        descent.step(0.01)
 
     repeated = learn if computed or device == "cpu" else Recorded(learn, attack)
     return lambda: repeated(inputs, targets)
@@ -252,23 +253,6 @@ def best_seconds(step: Callable[[], None], steps: int, device: str) -> float:
             torch.cuda.synchronize()
         times.append(clock() - start)
     return min(times[4:]) / (torch.get_num_threads() if device == "cpu" else 1)
-
-
-def multiply_adds(network: nn.Module, inputs: Tensor) -> int:
-    """Return the multiply-adds of the convolutions for one image."""
-    counts: list[int] = []
-
-    def count(layer: nn.Module, _: object, output: Tensor) -> None:
-        assert isinstance(layer, nn.Conv2d)
-        counts.append(output[0].numel() * layer.weight[0].numel())
-
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
-    hooks = [layer.register_forward_hook(count) for layer in layers]
-    with torch.no_grad():
-        network.eval()(inputs)
-    for hook in hooks:
-        hook.remove()
-    return sum(counts)
 
 
 def matrix_rate(precision: torch.dtype, device: str, edge: int) -> float:

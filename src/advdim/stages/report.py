@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from advdim import __version__
-from advdim.catalogue.figures import FIGURES
 from advdim.config import Config
 from advdim.files import atomic
 from advdim.report.page import READ, report_page
@@ -15,22 +15,20 @@ from advdim.runs.provenance import commit, versions
 from advdim.tables import read_parts, read_table
 
 
-def write_report(config: Config, table_files: Sequence[str | Path], output: str | Path) -> None:
-    """Write the report from the sweep's tables and figures, which are at their places."""
+def write_report(
+    config: Config,
+    table_files: Sequence[str | Path],
+    figure_files: Sequence[str | Path],
+    output: str | Path,
+) -> None:
+    """Write the report from the sweep's tables and figures, ``EXPERIMENT/FIGURE.SUFFIX`` each."""
     files = {Path(file).stem: file for file in table_files}
     tables = {
         name: read_table(files[name]) if name in files else read_parts(name, ()) for name in READ
     }
-    figures = {
-        (name, figure): [
-            Path(config.results, "figures", name, f"{figure}.{suffix}")
-            for suffix in config.figures.formats
-        ]
-        for name, names in config.figures_by_experiment.items()
-        for figure in names
-        # Of what is finished, those are drawn whose tables there are.
-        if not config.only_finished or set(FIGURES[figure].tables) <= set(files)
-    }
+    figures = defaultdict(list)
+    for path in map(Path, figure_files):
+        figures[path.parent.name, path.stem].append(path)
     provenance = {
         "Report by": f"advdim {__version__}, commit {commit()}",
         "Libraries": ", ".join(f"{k} {v}" for k, v in json.loads(versions()).items()),
