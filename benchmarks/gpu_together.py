@@ -28,7 +28,7 @@ def cells_together(
     """Yield the images per second of 1, 2, ... processes that train beside one another.
 
     A GPU computes for one process at a time, unless NVIDIA's Multi-Process Service lets them share
-    it: measured without and with one of our own.
+    it: measured without its server, and with one that starts here.
     """
     for shared in (False, True):
         with contextlib.ExitStack() as stack:

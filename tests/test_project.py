@@ -34,6 +34,13 @@ def test_the_version_is_the_same_everywhere(capsys):
     assert capsys.readouterr().out == f"advdim {__version__}\n"
 
 
+def test_modules_fit_in_the_head():
+    lengths = {
+        path: len(path.read_text().splitlines()) for path in (ROOT / "src/advdim").rglob("*.py")
+    }
+    assert {path: count for path, count in lengths.items() if count > 350} == {}
+
+
 def test_the_lock_satisfies_what_the_package_needs():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     groups = project["optional-dependencies"].values()

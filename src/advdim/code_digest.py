@@ -91,7 +91,7 @@ def _closure(modules: Iterable[str]) -> set[str]:
 
 
 class _Known(NamedTuple):
-    """What is known of a module of ours: of which state, what it imports of ours, its digest."""
+    """What is known of a module of the package: its state, its imports there, its digest."""
 
     state: str
     imports: list[str]
@@ -149,7 +149,7 @@ def _imported_names(tree: ast.Module) -> Iterator[str]:
 
 @cache
 def _file(module: str) -> Path | None:
-    """Return the file of a module or package of ours, None for anything else."""
+    """Return the file of a module or package of advdim, None for anything else."""
     package, *parts = module.split(".")
     path = PACKAGE.joinpath(*parts)
     if package != PACKAGE.name:

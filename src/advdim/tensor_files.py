@@ -20,7 +20,7 @@ PIECE = 1024
 
 
 class DamagedFileError(ValueError):
-    """A file is missing, truncated or not one of ours."""
+    """A file is missing, truncated or not one of advdim's."""
 
 
 def write_tensors(

@@ -1,4 +1,4 @@
-"""What a value must be is said in our own words, whatever pydantic calls the mistake."""
+"""What a value must be is said in plain words, whatever pydantic calls the mistake."""
 
 import pytest
 import yaml

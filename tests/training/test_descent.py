@@ -1,4 +1,4 @@
-"""Our steps beside those of torch.optim.SGD, bit for bit."""
+"""The optimiser's steps beside those of torch.optim.SGD, bit for bit."""
 
 import copy
 

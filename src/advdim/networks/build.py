@@ -40,7 +40,7 @@ def build(
             start(network, settings, normalisation)
     else:
         network = _described(settings, shape, random)
-    # a module that is not ours, once loaded, may have allowed other products
+    # the user's module, once loaded, may have allowed other products
     float32_only()
     return to_device(network, "cpu")
 

@@ -94,7 +94,7 @@ def arithmetic(precision: str, network: nn.Module) -> Arithmetic:
 def float32_only() -> None:
     """Have every product computed in float32, however a faster one was allowed before.
 
-    PyTorch has two sets of switches, and code that is not ours may have used either. The older
+    PyTorch has two sets of switches, and the user's code may have used either. The older
     ones are set last: who reads them finds no contradiction.
     """
     # PyTorch puts more into its modules than their types tell

@@ -16,7 +16,7 @@ CUBLAS_WORKSPACE = ":4096:8"
 def reproducible(threads: int) -> None:
     """Fix threads and the order of sums and rule out TF32, so that numbers can be had again.
 
-    What has no fixed order on a GPU (of a network or a library that is not ours) warns and goes on.
+    What has no fixed order on a GPU (of the user's network, or a library) warns and goes on.
     The process also keeps its freed memory, which changes its speed alone.
     """
     fix_cublas()
