@@ -205,6 +205,17 @@ def test_restarts_of_pgd_count_and_its_usual_steps_cost_as_much_when_they_are_sa
     assert passes(steps=10) == passes() / 2
 
 
+def test_a_step_of_deepfool_is_a_gradient_per_class(raw_config):
+    cell = next(iter(experiments_by_cell(load(raw_config))))
+
+    def passes(**options):
+        raw_config["attacks"] |= {"options": {"deepfool_l2": options}, "images": 1}
+        return attack_passes(load(raw_config), cell, "deepfool_l2")
+
+    assert passes() == passes(steps=50) == 500
+    assert passes(steps=5) == 50
+
+
 @pytest.mark.parametrize("stage", ["attack", "bounds"])
 def test_attacks_and_bounds_ask_for_all_their_inputs_and_a_copy(raw_config, stage):
     def extra(images, size=256):

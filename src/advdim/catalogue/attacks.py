@@ -61,6 +61,11 @@ def _of_pgd(options: Any) -> float:
     return 2.0 * (options.steps or 20) * max(options.restarts or 1, 1)
 
 
+def _of_deepfool(options: Any) -> float:
+    # Each step takes the gradients of ten classes.
+    return 10.0 * (options.steps or 50)
+
+
 def _of_autoattack(options: Any) -> float:
     # A query of the black-box member is a forward pass alone.
     return float(AUTOATTACK_RUNS * (options.steps or 100) + (options.queries or 5000) / 2)
@@ -96,7 +101,7 @@ ATTACKS: dict[str, AttackEntry] = {
             function="advdim.attacks.foolbox_suite:deepfool_linf",
             settings="advdim.config.attack_settings:StepOptions",
             look=Look(label=r"DeepFool, $\ell_\infty$", colour=ORANGE, marker="P"),
-            passes=500.0,
+            passes=_of_deepfool,
         ),
         AttackEntry(
             name="fmn_linf",
@@ -139,7 +144,7 @@ ATTACKS: dict[str, AttackEntry] = {
             function="advdim.attacks.foolbox_suite:deepfool_l2",
             settings="advdim.config.attack_settings:StepOptions",
             look=Look(label=r"DeepFool, $\ell_2$", colour=ORANGE, marker="P"),
-            passes=500.0,
+            passes=_of_deepfool,
         ),
         AttackEntry(
             name="ddn_l2",
