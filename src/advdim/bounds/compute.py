@@ -103,7 +103,7 @@ def lower_bounds(
 
 
 def _known(kinds: Collection[str]) -> list[str]:
-    """Return the names of sound bounds in the catalogue's order; ValueError for others, and for none."""
+    """Return the names in the catalogue's order; ValueError for unknown ones, and for none."""
     known = f"known are {', '.join(SOUND_BOUNDS)}."
     if unknown := [kind for kind in kinds if kind not in SOUND_BOUNDS]:
         raise ValueError(f"Unknown bounds {', '.join(unknown)}; {known}")
