@@ -157,18 +157,19 @@ def test_at_an_end_of_their_range_claims_stay_undecided():
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_the_last_epochs_of_one_network_are_a_spread_and_no_interval(seeds):
     tables = worlds.tables(1, seeds, spread=0.05)
-    (claim,) = [claim for claim in CLAIMS if claim.name == "damage_is_first_order"]
-    row = judge(claim, tables, "dimension")
-    ratio = tables["epochs"].merge(tables["cells"][["network", "size", "method", "epsilon", "seed",
-                                                    "attack_threshold"]])  # fmt: skip
-    ratio = ratio[(ratio["network"] == "pooled") & ratio["summarised"] & (ratio["split"] == "test")]
-    per_epoch = (ratio["damage"] / ratio["attack_threshold"] / ratio["grad_l1"]).groupby(
-        ratio["epoch"]
-    ).mean()  # fmt: skip
+    (claim,) = [claim for claim in CLAIMS if claim.name == "gradients_are_isotropic"]
+    row = judge(claim, tables, "regularisation")
+    epochs = tables["epochs"].merge(tables["cells"][[*IDENTITY, "dimension"]])
+    epochs = epochs[epochs["summarised"] & (epochs["split"] == "test")]
+    epochs = epochs[epochs["network"] == "strided"]
+    isotropic = np.sqrt(2 * epochs["dimension"] / math.pi)
+    ratio = epochs["grad_l1"] / epochs["grad_l2"] / isotropic
+    per_epoch = ratio.groupby(epochs["epoch"]).mean()
     assert row.epoch_low == pytest.approx(per_epoch.quantile(0.1))
     assert row.epoch_high == pytest.approx(per_epoch.quantile(0.9))
     assert (row.verdict == "undecided") == (seeds == 1)
-    assert (row.networks, row.count) == (seeds, 16 * seeds)
+    settings = len(epochs[["method", "epsilon"]].drop_duplicates())
+    assert (row.networks, row.count) == (seeds, settings * seeds)
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=NAMES)

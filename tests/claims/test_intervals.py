@@ -102,14 +102,14 @@ def trained(random, networks, exponent, accuracies):
     noise = (0.15 * between + 0.1 * within).ravel()
     return rows.assign(
         grad_l1_untied=rows["dimension"] ** exponent * np.exp(noise),
-        ratio=1.15 + noise,
+        of_isotropic=1.1 + noise,
         accuracy=np.repeat(accuracies, 5 * networks) + 0.1 * noise,
     )
 
 
 EDGES = {
     "gradients_grow_after_training": "an exponent",
-    "damage_is_first_order": "a mean",
+    "gradients_are_isotropic": "a mean",
     "accuracy_is_independent_of_dimension": "an extreme",
 }
 

@@ -33,16 +33,31 @@ def test_linearity_in_root_dimension():
     assert math.isnan(statistics.linearity(rows[:2], "value"))
 
 
-def test_correlations_are_those_of_scipy_on_what_is_known():
+def test_a_missing_size_moves_no_exponent():
+    rows = pd.DataFrame(
+        [
+            {"network": network, "size": size, "dimension": 3 * size**2, "value": factor * size}
+            for network, factor in (("a", 1.0), ("b", 100.0))
+            for size in (8, 16, 32)
+        ]
+    )
+    for chosen in (rows, rows[(rows["network"] == "a") | (rows["size"] < 32)]):
+        assert statistics.exponent(chosen, "value") == pytest.approx(0.5)
+    random = np.random.default_rng(0)
+    rows["value"] *= np.exp(random.normal(size=6))
+    columns = [np.log(rows["dimension"]), rows["network"] == "a", rows["network"] == "b"]
+    fit, *_ = np.linalg.lstsq(np.column_stack(columns).astype(float), np.log(rows["value"]))
+    assert statistics.exponent(rows, "value") == pytest.approx(fit[0])
+
+
+def test_correlations_are_those_of_scipy():
     random = np.random.default_rng(0)
     x, y = pd.Series(random.integers(0, 5, 30)).astype(float), pd.Series(random.normal(size=30))
     assert statistics.rank_correlation(x, y) == pytest.approx(stats.spearmanr(x, y).statistic)
     assert statistics.linear_correlation(x, y) == pytest.approx(stats.pearsonr(x, y).statistic)
     y[3] = math.nan
-    known = y.notna()
-    assert statistics.rank_correlation(x, y) == pytest.approx(
-        stats.spearmanr(x[known], y[known]).statistic
-    )
+    assert math.isnan(statistics.rank_correlation(x, y))
+    assert math.isnan(statistics.linear_correlation(x, y))
     assert math.isnan(statistics.rank_correlation(x[:2], y[:2]))
     assert math.isnan(statistics.rank_correlation(x, x * 0))
 
@@ -58,7 +73,8 @@ def test_log_ratios_per_strength_that_both_methods_have():
 
 
 def test_the_largest_difference_is_the_range():
-    found = statistics.differences(pd.Series({8: 0.5, 16: 0.7, 32: 0.6}))
+    rows = pd.DataFrame({"size": [8, 16, 32], "value": [0.5, 0.7, 0.6]})
+    found = statistics.differences(rows, "value", "size")
     assert len(found) == 6
     assert max(found, key=lambda name: found[name]) == "16 against 8"
     assert max(found.values()) == pytest.approx(0.2)

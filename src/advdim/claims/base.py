@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -53,7 +54,8 @@ class Claim:
         range_source: whose range it is, ``paper`` or ``ours``.
         each: column whose values are judged separately, each by name; empty: all rows together.
         universal: one counter-example refutes the sentence, and no number of examples proves it.
-        correlation: the statistic is one, and gets its interval on Fisher's scale.
+        correlation: the statistic is one, and gets its interval on Fisher's scale: ``of means``
+            of settings, or ``of values`` or ``of ranks`` of networks, which are a sample of pairs.
     """
 
     name: str
@@ -70,7 +72,7 @@ class Claim:
     range_source: str = "ours"
     each: str = ""
     universal: bool = False
-    correlation: bool = False
+    correlation: Literal["", "of means", "of values", "of ranks"] = ""
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,9 @@ def _by_interval(
 ) -> Judgement:
     spread = spread_over_networks(networks, claim.estimate, strata)
     scale, back = (fisher, math.tanh) if claim.correlation else (float, float)
-    spread = on_fishers_scale(spread) if claim.correlation else spread
+    if claim.correlation:
+        pairs = None if claim.correlation == "of means" else found.count
+        spread = on_fishers_scale(spread, pairs, ranks=claim.correlation == "of ranks")
     if not np.isfinite(spread.errors).all():
         return found
     low, high = map(back, interval(spread, claim.extreme))

@@ -32,15 +32,24 @@ def as_array(values: Values) -> np.ndarray:
     return np.array(list(values.values()) if isinstance(values, Mapping) else [values], float)
 
 
-def fisher(correlation: float) -> float:
-    """Return arctanh (Fisher 1921), finite at -1 and 1."""
-    return math.atanh(max(CLOSEST - 1, min(1 - CLOSEST, correlation)))
+def fisher(correlation: float, closest: float = CLOSEST) -> float:
+    """Return arctanh (Fisher 1921), of what is no closer to -1 and 1 than that."""
+    return math.atanh(max(closest - 1, min(1 - closest, correlation)))
 
 
-def on_fishers_scale(spread: Spread) -> Spread:
-    """Return the spread of correlations as that of their arctanh, which varies alike anywhere."""
-    estimates = np.array([fisher(value) for value in spread.estimates])
-    return Spread(estimates, spread.errors / (1 - np.tanh(estimates) ** 2), spread.freedoms)
+def on_fishers_scale(spread: Spread, pairs: int | None = None, *, ranks: bool = False) -> Spread:
+    """Return the spread of correlations as that of their arctanh, which varies alike anywhere.
+
+    Of a sample of so many pairs the error is at least Fisher's 1/sqrt(pairs - 3), infinite up to
+    three. A few ranks agree exactly by chance: that counts as half of the way to the next rank
+    correlation that is possible.
+    """
+    closest = max(CLOSEST, 6 / max(pairs**3 - pairs, 6)) if ranks and pairs else CLOSEST
+    estimates = np.array([fisher(value, closest) for value in spread.estimates])
+    errors = spread.errors / (1 - np.tanh(estimates) ** 2)
+    if pairs is not None:
+        errors = np.maximum(errors, 1 / math.sqrt(pairs - 3) if pairs > 3 else math.inf)
+    return Spread(estimates, errors, spread.freedoms)
 
 
 def spread_over_networks(

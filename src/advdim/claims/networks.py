@@ -17,11 +17,16 @@ EPOCH_PERCENTILES = (10, 90)
 
 
 def over_epochs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the medians over epochs of each network, as ICML 2019, Section 4.2, has them."""
+    """Return the medians over epochs of each network, as ICML 2019, Section 4.2, has them.
+
+    A measure that is NaN in one of the epochs has none, as in the table ``cells``.
+    """
     if "epoch" not in rows:
         return rows
     keys = [name for name in (*IDENTITY, "curve") if name in rows]
-    return rows.groupby(keys, as_index=False).median(numeric_only=True)
+    medians = rows.groupby(keys).median(numeric_only=True)
+    unknown = rows[medians.columns].isna().groupby([rows[key] for key in keys]).any()
+    return medians.mask(unknown).reset_index()
 
 
 def stratify(networks: pd.DataFrame) -> list[list[np.ndarray]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from advdim.claims import needs
 from advdim.claims.base import Claim, Tables
 from advdim.claims.intervals import Estimate
 from advdim.claims.rows import epochs, undefended
-from advdim.claims.statistics import differences, slope
+from advdim.claims.statistics import differences, ratios, slope
 
 APPENDIX = "ICML 2019, Appendix B; preprint, Section 3"
 FIGURE_3 = "preprint, Figure 3"
@@ -70,16 +69,15 @@ def _ratio(value: str) -> Estimate:
     """Return the estimate: the mean of the dampened networks over that of the others."""
 
     def estimate(rows: pd.DataFrame) -> float:
-        means = rows.groupby(rows["dampened"].astype(bool))[value].mean()
-        return float(means[True] / means[False]) if len(means) == 2 else math.nan
+        return ratios(rows, value, "dampened").get((True, False), math.nan)
 
     return estimate
 
 
 def _ratios_of_norms(rows: pd.DataFrame) -> dict[str, float]:
     """Return all ratios of two networks' mean gradient norms: the largest is their spread."""
-    means = rows.groupby("network")["grad_l1_untied"].mean()
-    return {f"{a} over {b}": float(means[a] / means[b]) for a, b in permutations(means.index, 2)}
+    found = ratios(rows, "grad_l1_untied", "network")
+    return {f"{a} over {b}": ratio for (a, b), ratio in found.items()}
 
 
 def _slope_in_dampening(rows: pd.DataFrame) -> float:
@@ -132,7 +130,7 @@ CLAIMS = (
         statistic="largest difference of accuracy between networks",
         low=-math.inf, high=0.05,
         select=_trained,
-        estimate=lambda rows: differences(rows.groupby("network")["accuracy"].mean()),
+        estimate=lambda rows: differences(rows, "accuracy", "network"),
         extreme="largest",
     ),
     Claim(

@@ -17,6 +17,8 @@ from advdim.claims.statistics import (
     either_sign,
     linear_correlation,
     log_ratios,
+    means_by,
+    means_of,
     rank_correlation,
 )
 
@@ -121,7 +123,7 @@ def _dual(first: str, second: str) -> Estimate:
 
 def _slope_deviations(rows: pd.DataFrame) -> dict[str, float]:
     """Return the deviation of each method's log ratio of norms from the mean method's."""
-    means = np.log(rows.groupby("method")["ratio"].mean())
+    means = np.log(means_of(rows, "ratio", ["method"]))
     return either_sign({str(method): float(d) for method, d in (means - means.mean()).items()})
 
 
@@ -140,18 +142,18 @@ def _unlike_accuracies(rows: pd.DataFrame) -> dict[str, float]:
 def _unlike_vulnerabilities(rows: pd.DataFrame) -> dict[str, float]:
     """Return how far apart two methods' vulnerabilities are at equal gradient norm, by range."""
     parts = effects_of_groups(rows["grad_l1"], rows["vulnerability"], rows["method"], "none")
-    means = rows.groupby(["method", "epsilon"])["vulnerability"].mean()
-    return {pair: part / float(np.ptp(means)) for pair, part in parts.items()}
+    extent = float(np.ptp(means_of(rows, "vulnerability", ["method", "epsilon"])))
+    return {pair: part / extent for pair, part in parts.items()} if extent > 0 else {}
 
 
 def _shares_left(rows: pd.DataFrame) -> pd.Series:
-    means = rows.groupby("epsilon")["vulnerability"].mean()
-    return means / means.iloc[0] if len(means) else means
+    means = means_by(rows, "vulnerability", "epsilon")
+    return means.div(means[means.columns[0]], axis=0).mean()
 
 
 def _accuracy_lost(rows: pd.DataFrame) -> pd.Series:
-    means = rows.groupby("epsilon")["accuracy"].mean()
-    return means.iloc[0] - means
+    means = means_by(rows, "accuracy", "epsilon")
+    return -means.sub(means[means.columns[0]], axis=0).mean()
 
 
 def _price_of_robustness(rows: pd.DataFrame) -> float:
@@ -168,7 +170,9 @@ def _strength_factor(rows: pd.DataFrame) -> float:
     """Return by how much weaker PGD may be than augmentation for the same gradient norm."""
     if not {"pgd_linf", "aug_linf"} <= set(rows["method"]):
         return math.nan
-    means = rows.groupby(["method", "epsilon"])["grad_l1"].mean()
+    means = means_of(rows, "grad_l1", ["method", "epsilon"])
+    if means.isna().any():
+        return math.nan
     pgd, augmented = means["pgd_linf"], means["aug_linf"]
     order = np.argsort(pgd.to_numpy())
     norms, strengths = pgd.to_numpy()[order], np.log(pgd.index.to_numpy(float))[order]
@@ -189,7 +193,7 @@ CLAIMS = (
         statistic="largest rank correlation, over methods, of the gradient norm with the strength",
         low=-math.inf, high=-0.7,
         select=_curves, estimate=_strength_correlation("grad_l1"), extreme="largest",
-        correlation=True,
+        correlation="of means",
     ),
     _claim(
         name="strength_lowers_vulnerability",
@@ -198,7 +202,7 @@ CLAIMS = (
         statistic="largest rank correlation, over methods, of the vulnerability with the strength",
         low=-math.inf, high=-0.7,
         select=_attacked_curves, estimate=_strength_correlation("vulnerability"),
-        extreme="largest", correlation=True,
+        extreme="largest", correlation="of means",
     ),
     _claim(
         name="duals_coincide_linf",
@@ -235,7 +239,7 @@ CLAIMS = (
         low=0.9, high=math.inf,
         select=_attacked,
         estimate=lambda rows: rank_correlation(rows["vulnerability"], rows["grad_l1"]),
-        correlation=True,
+        correlation="of ranks",
     ),
     _claim(
         name="relation_is_independent_of_method",
@@ -253,7 +257,7 @@ CLAIMS = (
         statistic="correlation of the two norms over networks",
         low=0.98, high=math.inf,
         select=_trained, estimate=lambda rows: linear_correlation(rows["grad_l2"], rows["grad_l1"]),
-        correlation=True,
+        correlation="of values",
     ),
     _claim(
         name="one_slope_of_norms",
@@ -270,7 +274,7 @@ CLAIMS = (
         source="ICML 2019, Figure 1e, Section 4.1",
         statistic="mean of norm_1 / norm_2 over (2d/pi)^(1/2)",
         low=0.8, high=1.1,
-        select=_ratios, estimate=lambda rows: float(rows["of_isotropic"].mean()),
+        select=_ratios, estimate=lambda rows: float(rows["of_isotropic"].mean(skipna=False)),
     ),
     _claim(
         name="accuracy_is_alike",

@@ -1,17 +1,26 @@
 """The statistics that claims are made of; each is NaN where the data do not determine it.
 
 Rows are networks. Over the networks of a setting is averaged, so that
-``advdim.claims.intervals`` sees smooth functions; extremes are left to it, as named parts.
+``advdim.claims.intervals`` sees smooth functions; extremes are left to it, as named parts. What is
+compared (sizes, strengths, methods) is compared among settings that are alike otherwise, so that a
+setting that is missing changes no comparison of others. A network without a value leaves the
+statistic undetermined.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from advdim.sweep import IDENTITY
+
+# What follows from what, or differs with it: no strength is without a method.
+ALONG = {"dimension": "size", "epsilon": "method", "dampened": "network"}
 
 
 def slope(x: np.ndarray, y: np.ndarray) -> float:
@@ -20,46 +29,69 @@ def slope(x: np.ndarray, y: np.ndarray) -> float:
     return float(centred @ y / (centred @ centred))
 
 
+def means_of(rows: pd.DataFrame, value: str, by: Sequence[str]) -> pd.Series:
+    """Return the mean value by some columns, NaN where that of one network is."""
+    grouped = rows.groupby(list(by))[value]
+    return grouped.mean().where(grouped.count() == grouped.size())
+
+
+def means_by(rows: pd.DataFrame, value: str, by: str) -> pd.DataFrame:
+    """Return the mean value with a column per value of ``by``, a line per setting otherwise alike.
+
+    NaN is what was not run; where the value of a network is NaN, all are.
+    """
+    settings = [
+        name for name in IDENTITY if name in rows and name not in {"seed", by, ALONG.get(by)}
+    ]
+    means = means_of(rows, value, [*settings, by])
+    if means.isna().any():
+        means[:] = math.nan
+    return means.unstack(by) if settings else means.to_frame().T  # noqa: PD010
+
+
 def exponent(rows: pd.DataFrame, value: str) -> float:
-    """Return the slope of log value against log dimension, over the means per dimension."""
-    means = rows.groupby("dimension")[value].mean()
-    if len(means) < 2 or not (means > 0).all():
+    """Return the slope of log value against log dimension, with an intercept per setting."""
+    means = means_by(rows, value, "dimension")
+    if (means <= 0).any(axis=None):
         return math.nan
-    return slope(np.log(means.index.to_numpy(float)), np.log(means.to_numpy(float)))
+    return _common_slope(*_centred(np.log(means.columns.to_numpy(float)), means.apply(np.log)))
 
 
 def slope_in_root_dimension(rows: pd.DataFrame, value: str) -> float:
-    """Return the slope of the means of value against sqrt(d)."""
-    means = rows.groupby("dimension")[value].mean()
-    if len(means) < 2:
-        return math.nan
-    return slope(np.sqrt(means.index.to_numpy(float)), means.to_numpy(float))
+    """Return the slope of value against sqrt(d), with an intercept per setting."""
+    means = means_by(rows, value, "dimension")
+    return _common_slope(*_centred(np.sqrt(means.columns.to_numpy(float)), means))
 
 
 def linearity(rows: pd.DataFrame, value: str) -> float:
-    """Return the correlation with sqrt(d) of the means of value, at three sizes or more."""
-    means = rows.groupby("dimension")[value].mean()
-    return _correlation(np.sqrt(means.index.to_numpy(float)), means.to_numpy(float))
+    """Return the correlation of value with sqrt(d) within settings, at three sizes or more."""
+    means = means_by(rows, value, "dimension")
+    x, y = _centred(np.sqrt(means.columns.to_numpy(float)), means)
+    if len(means.columns) < 3 or not len(x):
+        return math.nan
+    return _correlation(x, y)
 
 
 def rank_correlation(x: pd.Series, y: pd.Series) -> float:
-    """Return Spearman's rank correlation, of the pairs that are known."""
-    first, second = _known(x, y)
-    return _correlation(*(pd.Series(values).rank().to_numpy() for values in (first, second)))
+    """Return Spearman's rank correlation."""
+    if x.isna().any() or y.isna().any():
+        return math.nan
+    return _correlation(x.rank().to_numpy(), y.rank().to_numpy())
 
 
 def linear_correlation(x: pd.Series, y: pd.Series) -> float:
-    """Return Pearson's correlation, of the pairs that are known."""
-    return _correlation(*_known(x, y))
+    """Return Pearson's correlation."""
+    return _correlation(x.to_numpy(float), y.to_numpy(float))
 
 
 def log_ratios(rows: pd.DataFrame, first: str, second: str, value: str) -> dict[str, float]:
     """Return, per strength that both have, the log-ratio of two methods' mean values."""
-    means = rows.groupby(["method", "epsilon"])[value].mean()
-    if not {first, second} <= set(means.index.get_level_values("method")):
+    means = means_by(rows, value, "method")
+    if not {first, second} <= set(means):
         return {}
-    ratios = np.log(means[first] / means[second]).dropna()
-    return {f"strength {strength:g}": float(ratio) for strength, ratio in ratios.items()}
+    lines = means[[first, second]].dropna().apply(np.log)
+    found = (lines[first] - lines[second]).groupby("epsilon").mean()
+    return {f"strength {strength:g}": float(ratio) for strength, ratio in found.items()}
 
 
 def either_sign(parts: Mapping[str, float]) -> dict[str, float]:
@@ -67,9 +99,21 @@ def either_sign(parts: Mapping[str, float]) -> dict[str, float]:
     return {**parts, **{f"{name}, downwards": -part for name, part in parts.items()}}
 
 
-def differences(means: pd.Series) -> dict[str, float]:
-    """Return all differences of two means: the largest is their range."""
-    return {f"{a} against {b}": float(means[a] - means[b]) for a, b in permutations(means.index, 2)}
+def differences(rows: pd.DataFrame, value: str, by: str) -> dict[str, float]:
+    """Return the mean differences of value between values of ``by``: the largest is their range."""
+    means = means_by(rows, value, by)
+    return {f"{a} against {b}": found for (a, b), found in _differences(means).items()}
+
+
+def ratios(rows: pd.DataFrame, value: str, by: str) -> dict[tuple[Any, Any], float]:
+    """Return the mean ratios (of logarithms) of positive values between values of ``by``."""
+    logarithms = means_by(rows, value, by).apply(np.log)
+    return {pair: math.exp(found) for pair, found in _differences(logarithms).items()}
+
+
+def _differences(means: pd.DataFrame) -> dict[tuple[Any, Any], float]:
+    found = {(a, b): (means[a] - means[b]).dropna() for a, b in permutations(means.columns, 2)}
+    return {pair: float(lines.mean()) for pair, lines in found.items() if len(lines)}
 
 
 def effects_of_groups(
@@ -81,17 +125,18 @@ def effects_of_groups(
     compared with no group. Empty for fewer than two groups, or where the rows do not determine
     the coefficients.
     """
-    known = x.notna() & y.notna()
-    values, members = y[known].to_numpy(float), groups[known].astype(str)
+    if x.isna().any() or y.isna().any():
+        return {}
+    values, members = y.to_numpy(float), groups.astype(str)
     names = sorted(set(members) - {baseline})
     compared = names if baseline in set(members) else names[1:]
     columns = [(members == name).to_numpy(float) for name in compared]
-    design = np.column_stack([_cubic(x[known].to_numpy(float)), *columns])
+    design = np.column_stack([_cubic(x.to_numpy(float)), *columns])
     if len(design) <= design.shape[1] or np.linalg.matrix_rank(design) < design.shape[1]:
         return {}
     coefficients = np.linalg.lstsq(design, values, rcond=None)[0]
     effects = dict.fromkeys(names, 0.0) | dict(zip(compared, coefficients[4:], strict=True))
-    return differences(pd.Series(effects))
+    return {f"{a} against {b}": float(effects[a] - effects[b]) for a, b in permutations(effects, 2)}
 
 
 def _cubic(x: np.ndarray) -> np.ndarray:
@@ -99,10 +144,18 @@ def _cubic(x: np.ndarray) -> np.ndarray:
     return np.polynomial.legendre.legvander(scaled, 3)
 
 
-def _known(x: pd.Series, y: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    first, second = x.to_numpy(float), y.to_numpy(float)
-    known = ~(np.isnan(first) | np.isnan(second))
-    return first[known], second[known]
+def _centred(x: np.ndarray, means: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and the means of all lines, each less its line's average over what was run."""
+    lines = means.dropna(how="all").to_numpy(float)
+    places = np.where(np.isnan(lines), math.nan, x)
+    x, y = (of - np.nanmean(of, axis=1, keepdims=True) for of in (places, lines))
+    known = ~np.isnan(y)
+    return x[known], y[known]
+
+
+def _common_slope(x: np.ndarray, y: np.ndarray) -> float:
+    square = float(x @ x)
+    return float(x @ y) / square if square > 0 else math.nan
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> float:

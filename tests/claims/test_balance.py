@@ -1,0 +1,151 @@
+"""What is compared is compared with its like, whatever is missing, unknown or few."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from advdim.claims.base import judge, judge_rows
+from advdim.claims.registry import CLAIMS
+
+BY_NAME = {claim.name: claim for claim in CLAIMS}
+EPOCHS = range(4)
+
+
+def sweep(measures, seeds=None, networks=3):
+    """Return tables of settings (network, size, method, epsilon), some with fewer ``seeds``."""
+    random = np.random.default_rng(0)
+    cells, epochs = [], []
+    for setting, values in measures.items():
+        for seed in range((seeds or {}).get(setting, networks)):
+            named = zip(("network", "size", "method", "epsilon"), setting, strict=True)
+            identity = {"dataset": "invented", **dict(named), "seed": seed}
+            shared = {"dimension": 3 * setting[1] ** 2, "attack_threshold": 0.01, "dampening": 1.0}
+            cells.append({**identity, **shared, "experiments": ["here"], "status": "done"})
+            for epoch in EPOCHS:
+                noisy = {name: x + 0.003 * random.standard_normal() for name, x in values.items()}
+                row = {"epoch": epoch, "split": "test", "summarised": True, **noisy}
+                epochs.append({**identity, **row})
+    return {"cells": pd.DataFrame(cells), "epochs": pd.DataFrame(epochs)}
+
+
+def verdict(name, tables):
+    found = judge(BY_NAME[name], tables, "here")
+    return found.verdict, found.estimate
+
+
+def by_size_and_strength(accuracy):
+    return {
+        ("net", size, "pgd_linf" if epsilon else "none", epsilon): accuracy(size, epsilon)
+        for size in (32, 64)
+        for epsilon in (0.0, 0.001, 0.01)
+    }
+
+
+@pytest.mark.parametrize("missing", [None, ("net", 64, "pgd_linf", 0.001)])
+def test_sizes_are_compared_at_the_strengths_of_both(missing):
+    measures = by_size_and_strength(
+        lambda size, epsilon: {
+            "adversarial_accuracy": (0.6 if epsilon == 0.01 else 0.3) - 0.02 * (size == 64),
+            "vulnerability": 0.3,
+        }
+    )
+    name = "original_beats_downsampled"
+    found, estimate = verdict(name, sweep(measures, {missing: 2}))
+    assert found == "fails"
+    assert estimate == pytest.approx(-0.02, abs=0.005)
+
+
+@pytest.mark.parametrize("missing", [None, ("net", 64, "pgd_linf", 0.01)])
+def test_strengths_are_compared_at_the_sizes_of_both(missing):
+    measures = by_size_and_strength(lambda size, _: {"accuracy": 0.6 + 0.1 * (size == 64)})
+    found, estimate = verdict("strong_training_costs_accuracy", sweep(measures, {missing: 2}))
+    assert found == "undecided"
+    assert estimate == pytest.approx(0, abs=0.005)
+
+
+@pytest.mark.parametrize("missing", [None, ("average", 32, "none", 0.0)])
+def test_pools_are_compared_at_the_sizes_of_both(missing):
+    measures = {
+        (network, size, "none", 0.0): {"accuracy": 0.7 + 0.1 * (size == 64)}
+        for network in ("max", "average")
+        for size in (32, 64)
+    }
+    found, _ = verdict("pools_have_close_accuracies", sweep(measures, {missing: 2}))
+    assert found == "holds"
+
+
+def test_exponents_are_of_settings_that_differ_in_nothing_else():
+    measures = by_size_and_strength(
+        lambda size, epsilon: {"grad_l1_untied": size * (1 + 9 * epsilon), "grad_l2_untied": 1.0}
+    )
+    # alone at its size, with a gradient norm of its own
+    measures["net", 128, "pgd_linf", 0.02] = {"grad_l1_untied": 1.0, "grad_l2_untied": 1.0}
+    _, estimate = verdict("norm_ratio_grows_with_dimension", sweep(measures))
+    assert estimate == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_network_without_a_measure_leaves_the_claim_undetermined():
+    measures = by_size_and_strength(lambda size, _: {"damage": float(size)})
+    tables = sweep(measures)
+    assert verdict("damage_grows_after_training", tables)[0] == "holds"
+    epochs = tables["epochs"]
+    epochs.loc[(epochs["seed"] == 1) & (epochs["epoch"] == 2), "damage"] = math.nan
+    found = judge(BY_NAME["damage_grows_after_training"], tables, "here")
+    assert found.verdict == "undecided"
+    assert found.reason == "the data do not determine the statistic"
+
+
+def test_the_first_order_is_judged_setting_by_setting():
+    measures = by_size_and_strength(
+        lambda size, _: {"damage": 0.01 * (0.6 if size == 32 else 1.4), "grad_l1": 1.0}
+    )
+    tables = sweep(measures)
+    tables["epochs"]["damage"] = tables["epochs"]["damage"].round(2)
+    tables["epochs"].loc[tables["epochs"]["size"] == 32, "damage"] = 0.006
+    tables["epochs"].loc[tables["epochs"]["size"] == 64, "damage"] = 0.014
+    found, estimate = verdict("damage_is_first_order", tables)
+    assert found == "fails"
+    assert estimate == pytest.approx(-math.log(0.6), abs=0.01)
+
+
+def test_equal_vulnerabilities_do_not_say_how_methods_differ():
+    measures = {
+        ("net", 32, method, epsilon): {"grad_l1": 1 / (1 + 9 * epsilon), "vulnerability": 0.125}
+        for method in ("grad_l1", "grad_l2")
+        for epsilon in (0.01, 0.1, 0.2)
+    }
+    tables = sweep(measures)
+    tables["epochs"]["vulnerability"] = 0.125
+    assert verdict("relation_is_independent_of_method", tables)[0] == "undecided"
+
+
+@pytest.mark.parametrize("noise", [0.005, 0.02])
+def test_a_loss_that_falls_and_fluctuates_does_not_rise_again(noise):
+    random = np.random.default_rng(1)
+    measures = {("net", size, "none", 0.0): {"accuracy": 0.7} for size in (32, 64, 128)}
+    decided = 0
+    for _ in range(10):
+        tables = sweep(measures, networks=5)
+        long = pd.concat([tables["epochs"].assign(epoch=epoch) for epoch in range(0, 200, 10)])
+        long = long.drop_duplicates(["size", "seed", "epoch"])
+        fluctuation = noise * random.standard_normal(len(long))
+        long["loss"] = 0.8 + 1.5 * np.exp(-long["epoch"] / 8) + fluctuation
+        decided += verdict("loss_rises_again", {**tables, "epochs": long})[0] == "holds"
+    assert decided == 0
+
+
+@pytest.mark.parametrize("networks", [3, 4, 5])
+def test_a_few_ranks_that_agree_by_chance_prove_nothing(networks):
+    random, held, trials = np.random.default_rng(0), 0, 200
+    for _ in range(trials):
+        # a true rank correlation of .78, where the claim asks for .8
+        pgd = random.standard_normal(networks)
+        fgsm = 0.8 * pgd + 0.6 * random.standard_normal(networks)
+        rows = pd.DataFrame({"pgd_linf": pgd, "fgsm": fgsm, "seed": range(networks), "size": 32})
+        held += judge_rows(BY_NAME["attacks_agree"], rows).verdict == "holds"
+    assert held <= stats.binom.ppf(0.99, trials, 0.025)
