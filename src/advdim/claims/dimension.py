@@ -49,8 +49,11 @@ def _strongest(tables: Tables, experiment: str) -> pd.DataFrame:
 
 
 def _none_and_strongest(tables: Tables, experiment: str) -> pd.DataFrame:
+    """Return usual training and the largest strength, at the sizes of both."""
     rows = needs.strengths(trained_by_pgd(tables, experiment), 2)
-    return rows[rows["epsilon"].isin([0, rows["epsilon"].max()])]
+    strongest = rows["epsilon"] == rows["epsilon"].max()
+    plain = rows["size"].isin(rows.loc[strongest, "size"]) & (rows["method"] == "none")
+    return rows[strongest | plain]
 
 
 def _about_the_break(tables: Tables, experiment: str) -> pd.DataFrame:
