@@ -81,6 +81,14 @@ NETWORKS = {
         nn.LPPool2d(2, 2), nn.Conv2d(3, 4, 3), nn.LPPool2d(1, 2), nn.ReLU(), nn.MaxPool2d(2, 1),
         nn.LPPool2d(3, 2), nn.Flatten(), nn.Linear(4, 5),
     ),
+    "powers, windows cut": lambda: nn.Sequential(
+        nn.Conv2d(3, 4, 4), nn.ReLU(), nn.LPPool2d(2, 2, ceil_mode=True), nn.Flatten(),
+        nn.Linear(196, 5),
+    ),
+    "units normalised": lambda: nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=4), nn.ReLU(), nn.Flatten(), nn.BatchNorm1d(64),
+        nn.Linear(64, 5),
+    ),
     "residual": lambda: residual(
         ResidualNetwork(kind="residual", widths=[4, 6, 6], blocks=2), 3, 16, 5
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from advdim.config import load
 from advdim.measures.checks import network_flags
 from advdim.measures.flags import SENTENCES
 from advdim.networks.answers import NO_PREDICTION
+from advdim.networks.perturbations import loss_gradient
 from advdim.stages import train
 from advdim.stages.pixels import prepare_pixels
 from advdim.sweep import experiments_by_cell
@@ -112,6 +114,21 @@ def test_gradients_that_are_zero_are_named(linear, images):
     assert network_flags(network, images[0], 16) == ["zero_gradients"]
 
 
+def test_a_network_that_is_too_sure_for_float32_is_named(linear, images):
+    inputs, _ = images
+    with torch.no_grad():
+        two, _ = linear(inputs).topk(2)
+        linear[1].weight *= 20 / (two[:, 0] - two[:, 1]).min()
+    labels = linear(inputs).argmax(1)
+    single, double = (
+        loss_gradient(copy.deepcopy(linear).to(kind), inputs.to(kind), labels)[1].double()
+        for kind in (torch.float32, torch.float64)
+    )
+    error = (single - double).flatten(1).norm(dim=1) / double.flatten(1).norm(dim=1)
+    assert (error > 0.06).any()
+    assert "rounded_gradients" in network_flags(linear, inputs, 16)
+
+
 def test_a_black_box_that_finds_what_gradients_do_not_is_named(linear, images):
     network = nn.Sequential(Quantised(), linear)
     rows = evaluated(network, images, "autoattack_linf", steps=5, queries=200)
@@ -192,6 +209,7 @@ def test_every_flag_has_a_sentence():
         "random",
         "not_finite",
         "zero_gradients",
+        "rounded_gradients",
         "black_box",
     ]
     assert all(sentence.endswith(".") and len(sentence) > 60 for sentence in SENTENCES.values())

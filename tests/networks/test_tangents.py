@@ -109,6 +109,22 @@ def hooked(*layers: nn.Module) -> nn.Sequential:
     return network
 
 
+def with_a_hooked_layer(*layers: nn.Module) -> nn.Sequential:
+    network = nn.Sequential(*layers)
+    network[0].register_forward_hook(lambda _, inputs, outputs: 3 * outputs - 1)
+    return network
+
+
+def test_a_layer_with_a_hook_is_differentiated_as_it_is():
+    network = with_a_hooked_layer(*network_with(LAYERS["rectifier"]()).float())
+    assert not can_linearize(network)
+    inputs, labels = torch.rand(5, 2, 6, 6), torch.arange(5) % 4
+    inside = nn.Sequential(nn.Identity(), copy.deepcopy(network))
+    penalised = objective("grad_l1", {})
+    found, expected = (penalised(n, inputs, labels, 0.1, None) for n in (network, inside))
+    assert torch.isclose(found, expected)
+
+
 @pytest.mark.parametrize("made", [Shifted, hooked])
 @pytest.mark.parametrize("method", ["grad_l1", "grad_l2", "cross_lipschitz"])
 def test_a_sequence_that_does_more_than_its_layers_is_trained_as_it_is(made, method):

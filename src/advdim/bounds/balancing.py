@@ -158,8 +158,12 @@ def _rescale(layers: list[Layer], one: int, two: int, scale: Tensor) -> None:
     for index in range(one + 1, two):
         between = layers[index]
         if isinstance(between, Diagonal):
-            layers[index] = replace(between, shift=between.shift * scale)
-    repeats = second.weight.shape[1] // len(scale)
-    columns = scale.repeat_interleave(repeats)
+            layers[index] = replace(between, shift=between.shift * _repeated(scale, between.shift))
+    columns = _repeated(scale, second.weight[0])
     shape = (1, -1) + (1,) * (second.weight.ndim - 2)
     layers[two] = replace(second, weight=second.weight / columns.view(shape))
+
+
+def _repeated(scale: Tensor, units: Tensor) -> Tensor:
+    """Return a scale per channel for each unit; behind a Flatten a channel has several."""
+    return scale.repeat_interleave(len(units) // len(scale))

@@ -21,7 +21,7 @@ from advdim.bounds.layers import (
 from advdim.bounds.pools import LpPool
 from advdim.bounds.readers import READERS, UnsupportedLayer
 from advdim.networks.architectures import ResidualBlock
-from advdim.networks.layers import in_turn
+from advdim.networks.layers import has_hooks, in_turn
 from advdim.units import Normalisation
 
 KEEPS_SIGNS = (*HOMOGENEOUS, ReflectionPad, Flatten)  # no negative value where none enters
@@ -75,7 +75,7 @@ def _read(module: nn.Module, shape: TensorShape) -> list[Layer]:
 
 def _demand_no_hooks(module: nn.Module) -> None:
     """Refuse what may change a layer's weights, inputs or outputs whenever it is called."""
-    if module._forward_pre_hooks or module._forward_hooks:
+    if has_hooks(module):
         raise UnsupportedLayer(
             f"Layer type {type(module).__name__!r} has hooks, as spectral_norm and weight_norm of "
             "torch.nn.utils set them; lower bounds need layers without."

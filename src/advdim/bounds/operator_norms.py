@@ -235,9 +235,18 @@ def pool_coverage(layer: MaxPool | LpPool) -> float:
 
 
 def lp_pool_norm(layer: LpPool) -> float:
-    """Return L_p pooling's Lipschitz constant: a p-norm is at most n^max(0, 1/p - 1/2) 2-norms."""
+    """Return L_p pooling's Lipschitz constant: a p-norm is at most n^max(0, 1/p - 1/2) 2-norms.
+
+    It is the mean of powers times the kernel's n, so a last window that the image cuts to m counts
+    (n/m)^(1/p) times.
+    """
     elements = layer.kernel[0] * layer.kernel[1]
-    return pool_coverage(layer) * elements ** max(0.0, 1 / layer.p - 0.5)
+    inside = 1
+    for axis in (0, 1):
+        start = layer.stride[axis] * (layer.output_shape[1 + axis] - 1)
+        inside *= min(layer.kernel[axis], layer.input_shape[1 + axis] - start)
+    cut = (elements / inside) ** (1 / layer.p)
+    return pool_coverage(layer) * elements ** max(0.0, 1 / layer.p - 0.5) * cut
 
 
 def lipschitz(layer: Layer) -> float:

@@ -10,6 +10,7 @@ PROBABILITIES = "probabilities"
 RANDOM = "random"
 NOT_FINITE = "not_finite"
 ZERO_GRADIENTS = "zero_gradients"
+ROUNDED_GRADIENTS = "rounded_gradients"
 BLACK_BOX = "black_box"
 
 SENTENCES = {
@@ -22,6 +23,9 @@ SENTENCES = {
     "neither have a loss, so that damage is unknown.",
     ZERO_GRADIENTS: "The gradient of the loss is exactly zero at some images: attacks that follow "
     "it cannot begin there, and vulnerability and gradient norms are too small.",
+    ROUNDED_GRADIENTS: "The network is so sure of more than 1 % of the images that float32 rounds "
+    "the gradient of their loss: gradient norms are off there, and attacks that follow it (FGSM, "
+    "PGD) are weak; DeepFool, FMN and AutoAttack are not.",
     BLACK_BOX: "An attack without gradients broke images that those with gradients had left: "
     "gradients are masked, and the vulnerability is larger than what was found.",
 }

@@ -50,14 +50,23 @@ def in_turn(network: nn.Module) -> list[nn.Module] | None:
     """
     if not isinstance(network, nn.Sequential):
         return None
-    hooks = (
-        network._forward_pre_hooks,
-        network._forward_hooks,
-        network._backward_pre_hooks,
-        network._backward_hooks,
-    )
     own = type(network).forward is not nn.Sequential.forward
-    return None if own or any(hooks) else list(network)
+    return None if own or has_hooks(network) else list(network)
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Tell whether something else is called along with a module, as ``spectral_norm`` sets it.
+
+    It may change the module's weights, inputs, outputs or gradients.
+    """
+    return any(
+        (
+            module._forward_pre_hooks,
+            module._forward_hooks,
+            module._backward_pre_hooks,
+            module._backward_hooks,
+        )
+    )
 
 
 def padded(convolution: nn.Conv2d, maps: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, nn
 
-from advdim.networks.layers import ReflectedConvolution, in_turn, padded
+from advdim.networks.layers import ReflectedConvolution, has_hooks, in_turn, padded
 
 # Layers whose twins convolve otherwise.
 CONVOLUTIONS = (nn.Conv2d, ReflectedConvolution)
@@ -207,10 +207,4 @@ def _convolves(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
 
     Hooks, as ``spectral_norm`` sets them, may make its weights whenever it is called.
     """
-    hooks = (
-        layer._forward_pre_hooks,
-        layer._forward_hooks,
-        layer._backward_pre_hooks,
-        layer._backward_hooks,
-    )
-    return type(layer) in CONVOLUTIONS and not any(hooks)
+    return type(layer) in CONVOLUTIONS and not has_hooks(layer)

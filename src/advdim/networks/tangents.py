@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from advdim.networks.layers import GlobalMaxPool, ReflectedConvolution, in_turn, largest
+from advdim.networks.layers import GlobalMaxPool, ReflectedConvolution, has_hooks, in_turn, largest
 
 # From a direction of a layer's inputs to that of its outputs, at the inputs the layer last saw.
 Push = Callable[[Tensor], Tensor]
@@ -52,6 +52,8 @@ def linearize(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Push]:
 
 
 def _known(layer: Any) -> bool:
+    if has_hooks(layer):
+        return False
     if type(layer) is nn.BatchNorm2d:
         return layer.affine and layer.track_running_stats and layer.momentum is not None
     if type(layer) in (nn.MaxPool2d, nn.AdaptiveMaxPool2d):
