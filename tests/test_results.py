@@ -1,5 +1,6 @@
 import shutil
 
+import pyarrow as pa
 import pytest
 
 from advdim import records
@@ -223,6 +224,55 @@ def test_contents_are_read_again_only_where_the_file_system_says_otherwise(
     assert contents(tmp_path / "copied").digest(known) == known["content"]
     image.rename(image.with_name("2.png"))
     assert contents(folder).digest(known) != known["content"]
+
+
+def test_images_that_rows_of_parquet_name_are_contents_and_those_within_are_not_read(tmp_path):
+    from advdim.config.data import ParquetDataset
+    from tests.data.test_parquet import structs, write
+
+    for number in range(4):
+        (tmp_path / f"{number}.png").write_bytes(bytes([number]))
+    write(tmp_path / "train.parquet", [0, 1], ["0.png", "1.png"])
+    (inside,) = structs([3]).to_pylist()
+    named = pa.array([{"bytes": None, "path": "2.png"}, {**inside, "path": "3.png"}])
+    write(tmp_path / "test.parquet", [0, 1], named)
+
+    def content():
+        files = {split: tmp_path / f"{split}.parquet" for split in ("train", "test")}
+        dataset = ParquetDataset(source="parquet", **files)
+        return Contents(files_of(dataset)).content, dict(dataset.listed())
+
+    before, listed = content()
+    assert {path.name for path in listed.values()} == {"0.png", "1.png", "2.png"}
+    for name, changes in (("1.png", True), ("2.png", True), ("3.png", False)):
+        (tmp_path / name).write_bytes(b"grey")
+        after, _ = content()
+        assert (after != before) == changes, name
+        before = after
+
+
+def test_an_edit_of_a_users_network_makes_its_attacks_and_bounds_again(
+    raw_config, tmp_path, monkeypatch
+):
+    module = tmp_path / "users_network.py"
+    monkeypatch.syspath_prepend(tmp_path)
+    module.write_text("class Net:\n    edited = 0\n")
+    raw_config["networks"]["mine"] = {"kind": "module", "module": "users_network:Net"}
+    raw_config["experiments"]["dimension"] |= {
+        "network": ["mine", "maxpool4"], "attacks": ["fgsm"], "bounds": True, "figures": [],
+    }  # fmt: skip
+
+    def hashes():
+        config = load(raw_config)
+        return {result: config_hash(config, result) for result in all_results(config)}
+
+    before = hashes()
+    module.write_text("class Net:\n    edited = 1\n")
+    after = hashes()
+    changed = {result for result in before if before[result] != after[result]}
+    own = {r for r in before if dict(r.wildcards).get("network") == "mine"}
+    assert changed == own
+    assert {result.stage for result in changed} == {"train", "attack", "bounds"}
 
 
 def test_files_that_moved_are_the_same_images_and_swapped_splits_are_not(tmp_path):

@@ -185,7 +185,7 @@ def config_hash(config: Config, result: Result) -> str:
     if stage == "attack":
         return digest(attack_settings(config, values["network"], values["attack"]))
     if stage == "bounds":
-        return digest(bound_settings(config))
+        return digest(bound_settings(config, values["network"]))
     return digest(initialisation_settings(config, values["experiment"], values["network"]))
 
 

@@ -119,7 +119,10 @@ def _with_code(settings: Settings) -> dict[str, Any]:
 
 
 def _network_code(network: AnyNetwork) -> dict[str, str]:
-    # Beside the architecture, not in it: that is what a stored network is built from.
+    """Return the code of the user's network: a stored one has weights, and is built by it.
+
+    It stands beside the architecture, which is stored with the weights.
+    """
     if not isinstance(network, ModuleNetwork):
         return {}
     return {"network_code": user_code.fingerprint(network.module)}
@@ -155,6 +158,7 @@ def attack_settings(config: Config, network: str, attack: str) -> str:
         "threshold": config.attacks.threshold_of(network),
         "units": config.units,
         "options": options,
+        **_network_code(config.networks[network]),
     }
     return json.dumps(settings, sort_keys=True)
 
@@ -171,9 +175,10 @@ def bounded_cells(config: Config) -> list[Cell]:
     )
 
 
-def bound_settings(config: Config) -> str:
+def bound_settings(config: Config, network: str) -> str:
     """Return, as canonical JSON, every setting that a trained network's bounds depend on."""
-    return config.bounds.canonical(exclude={"largest_fgsm"})
+    settings = config.bounds.model_dump(mode="json", exclude={"largest_fgsm"})
+    return json.dumps(settings | _network_code(config.networks[network]), sort_keys=True)
 
 
 def example_cells(config: Config) -> list[Cell]:

@@ -78,3 +78,46 @@ def test_a_cell_that_cannot_be_is_told_by_its_option(
     assert main(["cell", "sweep.yaml", *arguments]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "one").exists()
+
+
+def record_of(raw, folder, *options):
+    (folder / "sweep.yaml").write_text(yaml.safe_dump(raw))
+    cell = ["--dataset=digits", "--size=8", "--seed=0", f"--output={folder / 'one'}", *options]
+    status = main(["cell", str(folder / "sweep.yaml"), *cell])
+    record = folder / "one/run.json"
+    return status, json.loads(record.read_text()) if record.exists() else None
+
+
+def test_a_strength_is_in_the_files_units_as_in_a_sweep(raw_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    raw_config["datasets"]["digits"]["normalisation"] = {"mean": [0.5], "std": [0.25]}
+    raw = {**raw_config, "units": "pixel"}
+    raw["attacks"] = {"thresholds": [0.01]}
+    raw["training"]["measurement"] = {**raw["training"]["measurement"], "threshold": 0.01}
+    options = ("--network=strided4", "--method=pgd_linf", "--epsilon=0.02")
+    status, record = record_of(raw, tmp_path, *options)
+    assert (status, record["epsilon"]) == (0, "0.08")
+
+
+def test_a_network_that_is_not_trained_has_no_strength(raw_config, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    raw_config["networks"]["fresh"] = {
+        **raw_config["networks"]["strided4"],
+        "training": {"epochs": 0},
+    }
+    options = ("--network=fresh", "--method=grad_l1", "--epsilon=0.1")
+    assert record_of(raw_config, tmp_path, *options) == (2, None)
+    assert (
+        "Option --epsilon is '0.1', but network 'fresh' is not trained (epochs: 0): the only "
+        "strength is 0."
+    ) in capsys.readouterr().err
+
+
+def test_a_record_that_is_none_is_named(raw_config, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one/run.json").write_text("{status")
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(raw_config))
+    cell = "cell sweep.yaml --dataset digits --network strided4 --size 8 --method pgd_linf"
+    assert main(f"{cell} --epsilon 0.1 --seed 0 --output one".split()) == 2
+    assert "is 'one', whose record 'run.json' cannot be read" in capsys.readouterr().err

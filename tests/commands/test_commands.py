@@ -78,7 +78,11 @@ def test_examples_run(name, monkeypatch, capsys):
 def test_a_mistake_in_the_file_is_one_sentence(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "wrong.yaml").write_text("experimants: {}\ndatasets: {}\nnetworks: {}\n")
+    (tmp_path / "latin.yaml").write_bytes("# café\n".encode("latin-1"))
+    codec = "'utf-8' codec can't decode byte 0xe9 in position 5: invalid continuation byte"
     for file, said in (
+        (".", "Configuration '.' cannot be read: Is a directory."),
+        ("latin.yaml", f"Configuration 'latin.yaml' is not UTF-8: {codec}."),
         ("wrong.yaml", "Config key 'experimants' is unknown; did you mean 'experiments'?"),
         ("none.yaml", "Configuration 'none.yaml' does not exist."),
     ):

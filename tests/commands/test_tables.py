@@ -59,6 +59,14 @@ def test_a_table_is_described_column_by_column(capsys, tmp_path):
         assert f"\n{column.name}" in out
 
 
+def test_a_damaged_table_is_named_and_the_others_listed(capsys, tmp_path):
+    write_table(tmp_path / "tables/claims.parquet", "claims", [])
+    (tmp_path / "tables/cells.parquet").write_bytes(b"PAR1 and no more")
+    out = printed(capsys, "--results", str(tmp_path))
+    assert f"{tmp_path / 'tables/cells.parquet'}, cannot be read: " in out
+    assert f"{tmp_path / 'tables/claims.parquet'}, 0 rows" in out
+
+
 def test_an_unknown_table_names_the_nearest(capsys):
     assert main(["tables", "cell"]) == 2
     assert "did you mean 'cells'?" in capsys.readouterr().err

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from advdim.catalogue import attacks as catalogue
@@ -22,6 +24,25 @@ def test_strengths_are_marked_however_few(strengths, marked):
     style.strength_axis(axis, style.strength_positions(strengths), "strength")
     figure.draw_without_rendering()
     assert [label.get_text() for label in axis.get_xticklabels()] == marked
+
+
+@pytest.mark.parametrize(
+    ("ends", "marks"),
+    [((0.02, 0.1), ["0.03", "0.1"]), ((0.02, 0.4), ["0.03", "0.1", "0.3"]),
+     ((1e-4, 1.0), ["-4", "-3", "-2", "-1", "0"])],
+)  # fmt: skip
+def test_marks_of_a_logarithmic_axis_are_few_and_not_between(ends, marks):
+    figure, (axis,) = style.panels(1, 1, FigureSettings())
+    axis.plot(ends, ends)
+    style.logarithmic(axis.xaxis)
+    figure.draw_without_rendering()
+    low, high = sorted(axis.get_xlim())
+    shown = [
+        tick.label1.get_text()
+        for tick in (*axis.xaxis.get_major_ticks(), *axis.xaxis.get_minor_ticks())
+        if low <= tick.get_loc() <= high and tick.label1.get_text()
+    ]
+    assert [re.sub(r".*\{10\^\{(-?\d+)\}\}.*", r"\1", text) for text in shown] == marks
 
 
 def test_every_panel_is_lettered_and_open_however_many_there_are():

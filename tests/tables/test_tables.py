@@ -11,6 +11,7 @@ from advdim.tables import (
     MEASURE_COLUMNS,
     TABLES,
     gather,
+    read_parts,
     read_table,
     schema,
     summarise,
@@ -139,3 +140,14 @@ def test_the_summary_is_the_quantiles_of_the_summarised_epochs():
     assert summary["damage_q90"] == pytest.approx(np.percentile(values, 90))
     assert summary["train_damage_median"] != summary["damage_median"]
     assert set(summary) <= set(schema("cells").names)
+
+
+@pytest.mark.parametrize("read", [read_table, lambda path: read_parts("claims", [path])])
+def test_a_damaged_file_is_named_and_what_helps(read, tmp_path):
+    path = tmp_path / "claims.parquet"
+    write_table(path, "claims", [])
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(
+        ValueError, match=r"^Table '.*claims\.parquet' cannot be read \(.*delete it"
+    ):
+        read(path)

@@ -58,3 +58,10 @@ def test_nothing_finished_is_one_sentence(raw_config, tmp_path, monkeypatch, cap
     make(config, next(all_results(config)))
     assert main(["figures", "sweep.yaml"]) == 2
     assert capfd.readouterr().err.endswith(nothing)
+    make(config, next(result for result in all_results(config) if result.stage == "train"))
+    raw_config["training"]["learning_rate"] = 0.5
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(raw_config))
+    assert main(["figures", "sweep.yaml"]) == 2
+    assert capfd.readouterr().err.endswith(
+        "advdim: Nothing is finished in 'results': 1 result is of other settings than sweep.yaml.\n"
+    )

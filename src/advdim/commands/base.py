@@ -54,9 +54,13 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 def read_config(path: str, **changed: object) -> Config:
     """Read and check a sweep's file, with some keys changed; raises ConfigError."""
     try:
-        content = yaml.safe_load(Path(path).read_text())
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"Configuration {path!r} does not exist.") from None
+    except OSError as error:
+        raise ConfigError(f"Configuration {path!r} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"Configuration {path!r} is not UTF-8: {error}.") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"Configuration {path!r} is not YAML: {error}.") from None
     if not isinstance(content, dict):

@@ -7,23 +7,26 @@ import json
 import logging
 import shutil
 from collections.abc import Collection
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from advdim.commands.base import Command, add_config, read_config
 from advdim.config import Config, ConfigError
 from advdim.config.explain import nearest
+from advdim.config.problems import comes_as_it_is
 from advdim.files import file_hash, write_json
 from advdim.results import FILES, Result, computation
 from advdim.sweep import IDENTITY, Cell
 
 NO_METHOD = "none"
+HELP = {"size": "in pixels", "epsilon": "strength of the method, in the file's units"}
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     for key in IDENTITY:
-        parser.add_argument(f"--{key}", required=True, type=int if key in {"size", "seed"} else str)
+        kind = int if key in {"size", "seed"} else str
+        parser.add_argument(f"--{key}", required=True, type=kind, help=HELP.get(key))
     parser.add_argument("--output", required=True, type=Path, help="folder for the cell's files")
 
 
@@ -79,14 +82,25 @@ def _asked_for(config: Config, options: argparse.Namespace) -> Cell:
             raise ConfigError(f"Option --{option} is {value}: must be at least {least}.")
     if misfit := config.networks[cell.network].misfit(cell.size):
         raise ConfigError(f"Option --size is {cell.size}: {misfit}.")
-    return cell
+    if cell.method != NO_METHOD and comes_as_it_is(config, cell.dataset, cell.network):
+        raise ConfigError(
+            f"Option --epsilon is {options.epsilon!r}, but network {cell.network!r} is not trained "
+            "(epochs: 0): the only strength is 0."
+        )
+    return replace(cell, epsilon=config.strength(cell.dataset, cell.method, cell.epsilon))
 
 
 def _refuse_output(folder: Path, record: Path, cell: Cell) -> None:
     """Raise ConfigError where the folder is a file, or holds another network."""
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"Option --output is {str(folder)!r}, which is a file: name a folder.")
-    there = asdict(cell) | (json.loads(record.read_text()) if record.exists() else {})
+    try:
+        there = asdict(cell) | (json.loads(record.read_text()) if record.exists() else {})
+    except ValueError as error:
+        raise ConfigError(
+            f"Option --output is {str(folder)!r}, whose record {record.name!r} cannot be read: "
+            f"{error}. Name another folder."
+        ) from None
     other = [f"{key} {there[key]}" for key, value in asdict(cell).items() if there[key] != value]
     if other:
         raise ConfigError(

@@ -44,15 +44,14 @@ def _run(options: argparse.Namespace) -> int:
     snakefile = options.snakefile or find_snakefile()
     if not snakefile.is_file():
         raise ConfigError(f"Option --snakefile names {str(snakefile)!r}, which is no file.")
+    others = of_other_settings(config)
+    are = "is" if len(others) == 1 else "are"
+    of_others = f"{counted(len(others), 'result')} {are} of other settings than {options.config}"
     if all(result.stage == "pixels" for result in all_results(config)):
-        raise ConfigError(f"Nothing is finished in {config.results!r}: there is nothing to draw.")
-    if others := of_other_settings(config):
-        are = "is" if len(others) == 1 else "are"
-        print(
-            f"{counted(len(others), 'result')} {are} of other settings than {options.config}: left "
-            "out, with what was made of them.",
-            file=sys.stderr,
-        )
+        why = of_others if others else "there is nothing to draw"
+        raise ConfigError(f"Nothing is finished in {config.results!r}: {why}.")
+    if others:
+        print(f"{of_others}: left out, with what was made of them.", file=sys.stderr)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
     command += ["--cores", options.cores, "--configfile", options.config]
     command += ["--config", "only_finished=true", "--forceall", "--quiet", "rules"]

@@ -63,6 +63,7 @@ def _heading(table: str, results: str) -> list[str]:
 
 
 def _file(table: str, results: str) -> str:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = Path(results, "tables", f"{table}.parquet")
@@ -70,6 +71,8 @@ def _file(table: str, results: str) -> str:
         return f"{path}, {pq.read_metadata(path).num_rows:,} rows"
     except FileNotFoundError:
         return f"{path}, not there yet"
+    except (pa.ArrowException, OSError) as error:
+        return f"{path}, cannot be read: {error}"
 
 
 def _short(columns: Iterable[Column]) -> Iterator[str]:

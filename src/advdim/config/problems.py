@@ -117,7 +117,7 @@ def _strength_problems(key: str, experiment: Experiment) -> Iterator[str]:
 def _untrained(config: Config, key: str, experiment: Experiment) -> Iterator[str]:
     """Yield a sentence for strengths and seeds of networks that are not trained."""
     for name in experiment.network:
-        if not _comes_as_it_is(config, experiment.dataset, name):
+        if not comes_as_it_is(config, experiment.dataset, name):
             continue
         wanted = {e for method in experiment.methods for e in experiment.epsilons_of(method)}
         if trained := sorted(wanted - {"0"}, key=float):
@@ -138,11 +138,11 @@ def trains_nothing(config: Config, experiment: Experiment) -> bool:
         config.networks
     )
     return known and all(
-        _comes_as_it_is(config, experiment.dataset, name) for name in experiment.network
+        comes_as_it_is(config, experiment.dataset, name) for name in experiment.network
     )
 
 
-def _comes_as_it_is(config: Config, dataset: str, network: str) -> bool:
+def comes_as_it_is(config: Config, dataset: str, network: str) -> bool:
     """Whether a network has no epochs; one whose settings are wrong is told elsewhere."""
     wrong = [
         *_training_problems(config, f"datasets.{dataset}", config.datasets[dataset]),

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from advdim.config.data import AnyDataset, FolderDataset
-from advdim.config.data.listing import ListingError
+from advdim.config.data import AnyDataset
 from advdim.files import file_hash
 
 _known: dict[str, Contents] = {}
@@ -79,11 +76,4 @@ def _hash(file: Path) -> str:
 def files_of(dataset: AnyDataset) -> Iterator[tuple[str, Path]]:
     """Yield the files that a dataset's images come from, each with its place among the others."""
     yield from dataset.files().items()
-    if not isinstance(dataset, FolderDataset):
-        return
-    root = dataset.root.expanduser()
-    for split in dataset.splits:
-        # What cannot be listed is refused where it is read, in a sentence.
-        with contextlib.suppress(ListingError):
-            for paths in dataset.by_class(split).values():
-                yield from ((os.path.relpath(path, root), Path(path)) for path in paths)
+    yield from dataset.listed()

@@ -17,6 +17,7 @@ from advdim.figures.style import (
     ATTACK_MARKERS,
     LABELS,
     LEGEND,
+    logarithmic,
     note_missing,
     panels,
     say_empty,
@@ -94,7 +95,7 @@ def attack_thresholds(tables: Mapping[str, pd.DataFrame], settings: FigureSettin
             top.plot(curve.index, y, **style, label=label)
             below.plot(curve["strength"], y, **style)
         for axis in (top, below):
-            axis.set_xscale("log")
+            logarithmic(axis.xaxis)
             axis.set_ylim(-3, 103)
     _share_legend(figure, axes)
     note_missing(figure, tables["cells"])
@@ -128,8 +129,8 @@ def first_order_damage(tables: Mapping[str, pd.DataFrame], settings: FigureSetti
             below.plot(curve["first_order"], curve["damage"], **style)
         ends = [of_attack["first_order"].min(), of_attack["first_order"].max()]
         below.plot(ends, ends, ":", color="0.4", lw=1)
-        below.set(xscale="log", yscale="log")
-        top.set_xscale("log")
+        for axis in (top.xaxis, below.xaxis, below.yaxis):
+            logarithmic(axis)
         top.set_ylim(bottom=0)
     _share_legend(figure, axes)
     note_missing(figure, tables["cells"])

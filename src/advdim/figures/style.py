@@ -16,9 +16,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis, XAxis
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+from matplotlib.ticker import (
+    FixedFormatter,
+    FixedLocator,
+    LogLocator,
+    NullFormatter,
+    NullLocator,
+    StrMethodFormatter,
+)
 
 from advdim.catalogue.attacks import ATTACKS
 from advdim.catalogue.entries import HasLook
@@ -207,6 +215,16 @@ def strength_axis(axis: Axes, positions: dict[float, float], label: str) -> None
     axis.xaxis.set_major_locator(FixedLocator([positions[0.0], *marked]))
     axis.xaxis.set_major_formatter(FixedFormatter(["0", *(f"{d:g}" for d in marked)]))
     axis.xaxis.set_minor_locator(NullLocator())
+
+
+def logarithmic(axis: Axis) -> None:
+    """Make an axis logarithmic, with few marks: those between decades print over each other."""
+    axis.axes.set(**{"xscale" if isinstance(axis, XAxis) else "yscale": "log"})
+    low, high = axis.get_data_interval()
+    if 0 < low <= high < 100 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def strength_label(rows: pd.DataFrame) -> str:

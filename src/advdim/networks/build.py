@@ -111,7 +111,9 @@ def load_network(path: str | Path) -> tuple[nn.Module, Shape, Normalisation]:
     try:
         tensors, description = read_tensors(path)
     except DamagedFileError as error:
-        raise NetworkError(f"Network file {str(path)!r} cannot be read: {error}.") from error
+        raise NetworkError(
+            f"Network file {str(path)!r} cannot be read ({error}); delete it and run again."
+        ) from error
     if "network" not in description:
         raise NetworkError(f"Network file {str(path)!r} is empty: its training has failed.")
     settings, shape = _settings(path, description["network"]), Shape(**description["shape"])

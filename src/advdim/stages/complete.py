@@ -81,7 +81,8 @@ def _outdated(config: Config, results: list[Result], command: str) -> Iterator[s
     are = "is" if len(results) == 1 else "are"
     yield (
         f"{counted(len(results), 'result')} {are} not of the present settings, code or images, and "
-        "Snakemake has lost what it knew of them (.snakemake); this command makes them again:"
+        "Snakemake has lost what it knew of them (.snakemake), or was told not to look "
+        "(--rerun-triggers); this command makes them again:"
     )
     yield f"  {command} -R {_records(config, results)}"
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 ROWS_IN_MEMORY = 2_000
 
 
+class DamagedTableError(ValueError):
+    """A file of a table is not whole; the message names it."""
+
+
 def write_table(path: str | Path, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows atomically under the declared schema; unknown columns are an error.
 
@@ -60,9 +64,20 @@ def write_frames(path: str | Path, table: str, frames: Iterable[pd.DataFrame]) -
 
 
 def _read(path: str | Path, declared: pa.Schema) -> pa.Table:
-    # A single file is read as it is: its folder's key=value parts are columns in it already.
-    with pq.ParquetFile(path) as file:
-        return file.read().select(declared.names).cast(declared)
+    return _whole(path).select(declared.names).cast(declared)
+
+
+def _whole(path: str | Path) -> pa.Table:
+    """Read a file as it is: its folder's key=value parts are columns in it already."""
+    try:
+        with pq.ParquetFile(path) as file:
+            return file.read()
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise DamagedTableError(
+            f"Table {str(path)!r} cannot be read ({error}); delete it and run again."
+        ) from error
 
 
 def _batched(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
@@ -79,7 +94,7 @@ def _batched(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 def read_table(path: str | Path) -> pd.DataFrame:
     """Read one of the tables as a data frame."""
-    return pq.ParquetFile(path).read().to_pandas()
+    return _whole(path).to_pandas()
 
 
 def read_parts(table: str, paths: Iterable[str | Path]) -> pd.DataFrame:

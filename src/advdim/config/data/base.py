@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -116,6 +117,13 @@ class Dataset(Settings):
     def files(self) -> dict[str, Path]:
         """Return the files that say what the images are, by a name that moving leaves as it is."""
         return {}
+
+    def listed(self) -> Iterator[tuple[str, Path]]:
+        """Yield the image files that are no ``files``, each by a name that moving leaves as it is.
+
+        What cannot be listed is left out: it is refused where it is read, in a sentence.
+        """
+        yield from ()
 
     def pixel_settings(self) -> str:
         """Return, as canonical JSON, what the stored pixels depend on."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -160,6 +162,14 @@ class FolderDataset(EncodedDataset):
         there = sorted({suffix for member in members for suffix in other_suffixes(member)})
         others = f", and others ({' '.join(there)}) are left out" if there else ""
         return f"; photographs end in {' '.join(SUFFIXES)}{others}"
+
+    def listed(self) -> Iterator[tuple[str, Path]]:
+        """Yield the photographs."""
+        root = self.root.expanduser()
+        for split in self.splits:
+            with contextlib.suppress(ListingError):
+                for paths in self.by_class(split).values():
+                    yield from ((os.path.relpath(path, root), Path(path)) for path in paths)
 
     def files(self) -> dict[str, Path]:
         """Return the lists, none of the photographs."""

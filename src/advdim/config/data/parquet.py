@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +21,7 @@ from advdim.config.data.footers import (
     label_column,
 )
 from advdim.config.data.labels import read_labels, suspicious
+from advdim.config.data.paths import image_paths
 
 
 def _as_list(value: object) -> object:
@@ -130,6 +133,14 @@ class ParquetDataset(EncodedDataset):
         """Return the row counts in the files' footers."""
         train, test = (sum(shard.rows for shard in shards) for shards in self.shards().values())
         return train, test
+
+    def listed(self) -> Iterator[tuple[str, Path]]:
+        """Yield the image files that rows name."""
+        with contextlib.suppress(ParquetError):
+            image, _ = self.columns()
+            for name, file in self.files().items():
+                for path in image_paths(footer(file), image):
+                    yield f"{name}/{path}", file.parent / path
 
     def files(self) -> dict[str, Path]:
         """Return the Parquet files by split and number."""

@@ -1,0 +1,49 @@
+"""Which files the rows of a Parquet file name, where they do not hold the images themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from advdim.config.data.footers import Footer, is_text
+
+
+def image_paths(shard: Footer, column: str) -> Iterator[str]:
+    """Yield the paths of the images that are not in the file; most files name none."""
+    import pyarrow.parquet as pq
+
+    kind = shard.columns[column]
+    if not is_text(kind) and not _has(kind, "path"):
+        return
+    groups = _groups_without_bytes(shard, column, kind)
+    if not groups:
+        return
+    with pq.ParquetFile(shard.path) as file:
+        for batch in file.iter_batches(row_groups=groups, columns=[column], use_threads=False):
+            for value in batch.column(0).to_pylist():
+                if isinstance(value, str):
+                    yield value
+                elif value and value.get("bytes") is None and value.get("path"):
+                    yield value["path"]
+
+
+def _groups_without_bytes(shard: Footer, column: str, kind: Any) -> list[int]:
+    """Return the row groups of which some rows have no bytes, or may have none."""
+    every = range(shard.metadata.num_row_groups)
+    if is_text(kind) or not _has(kind, "bytes"):
+        return list(every)
+    held = {
+        group
+        for group, chunk in shard.chunks(column)
+        if chunk.path_in_schema == f"{column}.bytes"
+        and chunk.is_stats_set
+        and chunk.statistics.has_null_count
+        and not chunk.statistics.null_count
+    }
+    return [group for group in every if group not in held]
+
+
+def _has(kind: Any, field: str) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_struct(kind)) and kind.get_field_index(field) >= 0
