@@ -92,5 +92,8 @@ def table_inputs(wildcards):
     inputs = {name: [table(name)] for name in recipe.tables if name in tables()}
     for stage, results in results_for(wildcards.table, all_of).items():
         found = all_inputs(results, recipe.results[stage])
-        inputs |= {f"{stage}_records": found["records"], stage: found[recipe.results[stage]]}
+        inputs |= {
+            f"{stage}_records": found["records"],
+            stage: found[recipe.results[stage]],
+        }
     return inputs
