@@ -2,7 +2,8 @@ from advdim.config import load
 from advdim.files import write_json
 from advdim.planning import plan, starts
 from advdim.planning.costs import WRONG_SHARE
-from advdim.planning.plan import StepTimes, make_plan
+from advdim.planning.plan import make_plan
+from advdim.planning.timing import StepTimes
 from advdim.results import all_results, code_hash, config_hash, inputs_of
 from advdim.sweep import experiments_by_cell
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from advdim.networks.perturbations import norms
+from advdim.networks.perturbations import norms, uniform_start
 
 
 def logit_gradients(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -53,8 +53,7 @@ def mean_statistics(
     parts: dict[str, list[Tensor]] = {}
     network.eval()
     for inputs, labels in batches:
-        jitter = torch.rand(inputs.shape, generator=noise, device=noise.device).to(inputs.device)
-        untied = inputs + (2 * jitter - 1) * tie_noise
+        untied = inputs + uniform_start(inputs, tie_noise, noise)
         for suffix, images in (("", inputs), ("_untied", untied)):
             for name, values in gradient_statistics(network, images, labels).items():
                 parts.setdefault(name + suffix, []).append(values.double().cpu())

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from advdim.config import Config
-from advdim.config.data import Augmentation
-from advdim.data.batches import Batches
-from advdim.data.pixels import Pixels
-from advdim.measures.vulnerability import measure
-from advdim.networks.build import Shape, build
+from advdim.networks.build import build
 from advdim.planning.costs import (
     GPU_PASS_OVERHEAD,
     GPU_TERAFLOPS,
@@ -31,6 +25,7 @@ from advdim.planning.costs import (
 )
 from advdim.planning.durations import in_words
 from advdim.planning.starts import jobs_at_once, jobs_of, processors, starting_seconds
+from advdim.planning.timing import StepTimes, time_steps
 from advdim.planning.usual import usual_shape
 from advdim.records import Record, read_record
 from advdim.results import Result, all_results, inputs_of, is_current, is_older
@@ -38,22 +33,10 @@ from advdim.runs.memory import keep_freed_memory
 from advdim.runs.provenance import hardware
 from advdim.streams import stream
 from advdim.sweep import Cell, experiments_by_cell, prepared_pixels
-from advdim.training.regularisers import objective
-from advdim.units import Normalisation
 from advdim.words import counted
 
-# Images that are timed together hold about this many pixels: seconds on any processor.
-TIMED_PIXELS = 32 * 32 * 32
 # Stages of which only the starts are estimated.
 UNCOUNTED = {"bounds": "lower bounds", "initialisation": "networks at initialisation"}
-
-
-@dataclass(frozen=True)
-class StepTimes:
-    """Measured seconds per image of a training step, and of a measurement where all are right."""
-
-    training: float
-    measuring: float
 
 
 def make_plan(config: Config, gpu: str = "a100") -> str:
@@ -77,7 +60,7 @@ def make_plan(config: Config, gpu: str = "a100") -> str:
         kinds = dict.fromkeys(
             map(_kind, [*waiting_cells, *(attack.cell for attack in waiting_attacks)])
         )
-        times = {kind: _time_steps(config, *kind) for kind in kinds}
+        times = {kind: time_steps(config, *kind) for kind in kinds}
     finally:
         torch.set_num_threads(threads)
     seconds = {cell: _seconds(config, cell, times[_kind(cell)]) for cell in waiting_cells}
@@ -188,55 +171,6 @@ def _recorded(config: Config) -> tuple[dict[Cell, Record], list[Cell]]:
 def _current_record(config: Config, result: Result) -> Record | None:
     record = read_record(result.record(config))
     return record if is_current(config, result, record, inputs_of(config, result)) else None
-
-
-def _time_steps(config: Config, dataset: str, network: str, size: int, method: str) -> StepTimes:
-    settings = config.training_of(dataset, network)
-    count = max(2, min(settings.batch_size, TIMED_PIXELS // size**2))
-    shape = usual_shape(config, dataset, size)
-    pixels = _noise(count, shape)
-    module = build(config.networks[network], shape, stream("plan"))
-    _label_as_predicted(module, pixels)
-    function = objective(method, getattr(config.methods, method).model_dump())
-    random = stream("plan")
-
-    def train() -> None:
-        ((inputs, labels),) = Batches(pixels, "train").shuffled(count, Augmentation(), random)
-        function(module, inputs, labels, 0.01, random=random).backward()
-
-    def measure_once() -> None:
-        batches = Batches(pixels, "train").ordered(count)
-        measure(module, batches, settings.measurement, 0.01, stream("noise"), random)
-
-    return StepTimes(_best_of(train) / count, _best_of(measure_once) / count)
-
-
-@torch.no_grad()
-def _label_as_predicted(network: torch.nn.Module, pixels: Pixels) -> None:
-    """Make every label right, so that none of the images is attacked twice."""
-    ((inputs, _),) = Batches(pixels, "train").ordered(len(pixels.labels["train"]))
-    pixels.labels["train"] = network.eval()(inputs).argmax(1)
-    network.train()
-
-
-def _noise(count: int, shape: Shape) -> Pixels:
-    size = (count, shape.channels, shape.size, shape.size)
-    images = torch.randint(0, 256, size, dtype=torch.uint8)
-    labels = torch.randint(0, shape.classes, (count,))
-    unit = Normalisation((0.5,) * shape.channels, (0.2,) * shape.channels)
-    classes = [str(k) for k in range(shape.classes)]
-    return Pixels({"train": images}, {"train": labels}, classes, unit, 1)
-
-
-def _best_of(run: Callable[[], None], repeats: int = 2) -> float:
-    """Return the shortest of some runs, after one that warms up."""
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def _seconds(config: Config, cell: Cell, times: StepTimes) -> float:
