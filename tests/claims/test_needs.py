@@ -82,7 +82,7 @@ ONE_SIZE, NO_PGD = "it takes 2 sizes, and the run has 1", "no network was traine
          "it takes three measured epochs"),
         ("loss_rises_again", only("epochs", split=["train"]), "no data"),
         ("error_keeps_falling", only("epochs", network=["pooled"], epoch=[0, 1, 2]),
-         "the test loss of every network is lowest in the last epoch"),
+         "the mean test loss of a setting is lowest in the last epoch"),
     ],
 )  # fmt: skip
 def test_a_run_says_why_it_cannot_decide(claim, tables, sentence):

@@ -29,7 +29,8 @@ def test_strengths_are_marked_however_few(strengths, marked):
 @pytest.mark.parametrize(
     ("ends", "marks"),
     [((0.02, 0.1), ["0.03", "0.1"]), ((0.02, 0.4), ["0.03", "0.1", "0.3"]),
-     ((1e-4, 1.0), ["-4", "-3", "-2", "-1", "0"])],
+     ((1e-4, 1.0), ["-4", "-3", "-2", "-1", "0"]), ((0.004, 0.008), ["0.004", "0.008"]),
+     ((0.001, 0.0025), ["0.001", "0.002"]), ((-1.0, 0.02, 0.1), ["0.03", "0.1"])],
 )  # fmt: skip
 def test_marks_of_a_logarithmic_axis_are_few_and_not_between(ends, marks):
     figure, (axis,) = style.panels(1, 1, FigureSettings())

@@ -17,6 +17,7 @@ REFERENCE = "pgd_linf"
 # Attacks with enough effort to trust the smallest perturbation that they find.
 STRONG = ("fmn_linf", "autoattack_linf")
 TABLES = ("cells", "attack_summaries")
+SETTING = [name for name in IDENTITY if name != "seed"]
 
 
 def _reported(tables: Tables, experiment: str) -> pd.DataFrame:
@@ -101,12 +102,12 @@ def _growth(rows: pd.DataFrame) -> float:
 
 
 def _growth_beside_reference(rows: pd.DataFrame) -> dict[str, float]:
-    """Return, per strong attack, its exponent less PGD's, both over the attack's sizes."""
+    """Return, per strong attack, its exponent less PGD's, both over the attack's settings."""
     is_reference = rows["attack"] == REFERENCE
     reference, strong = rows[is_reference], rows[~is_reference]
     return either_sign(
         {
-            str(attack): _growth(of) - _growth(reference[reference["size"].isin(of["size"])])
+            str(attack): _growth(of) - _growth(reference.merge(of[SETTING].drop_duplicates()))
             for attack, of in strong.groupby("attack")
         }
     )

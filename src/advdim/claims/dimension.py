@@ -44,8 +44,8 @@ def _by_strength(tables: Tables, experiment: str) -> pd.DataFrame:
 
 
 def _strongest(tables: Tables, experiment: str) -> pd.DataFrame:
-    rows = needs.strengths(needs.sizes(trained_by_pgd(tables, experiment)), 2)
-    return rows[rows["epsilon"] == rows["epsilon"].max()]
+    rows = needs.strengths(trained_by_pgd(tables, experiment), 2)
+    return needs.sizes(rows[rows["epsilon"] == rows["epsilon"].max()])
 
 
 def _none_and_strongest(tables: Tables, experiment: str) -> pd.DataFrame:
@@ -85,14 +85,18 @@ def _first_order_deviations(rows: pd.DataFrame) -> dict[str, float]:
 def _trend_of_slopes(rows: pd.DataFrame) -> float:
     """Return the mean change, per step of strength, of the slope in sqrt(d) (least squares).
 
-    A strength with networks of one size has no slope.
+    A strength with networks of one size has no slope; the others' are over the sizes of all.
     """
+    sizes = rows.groupby("epsilon")["size"].agg(set)
+    several = sizes[sizes.map(len) > 1]
+    if len(several) < 2:
+        return math.nan
+    shared = rows[rows["size"].isin(set.intersection(*several))]
     slopes = [
-        slope_in_root_dimension(of_strength, "grad_l1_untied")
-        for _, of_strength in rows.groupby("epsilon")
-        if np.ptp(of_strength["size"]) > 0
+        slope_in_root_dimension(shared[shared["epsilon"] == epsilon], "grad_l1_untied")
+        for epsilon in several.index
     ]
-    return slope(np.arange(len(slopes)), np.array(slopes)) if len(slopes) > 1 else math.nan
+    return slope(np.arange(len(slopes)), np.array(slopes))
 
 
 def _break_margin(rows: pd.DataFrame) -> dict[str, float]:
@@ -108,6 +112,8 @@ def _break_margin(rows: pd.DataFrame) -> dict[str, float]:
 def _accuracy_fall(rows: pd.DataFrame) -> float:
     """Return the accuracy at the largest strength less that without a method."""
     means = means_by(rows, "accuracy", "epsilon")
+    if len(means.columns) < 2:
+        return math.nan
     return float((means[means.columns[-1]] - means[means.columns[0]]).mean())
 
 

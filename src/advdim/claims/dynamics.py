@@ -58,7 +58,7 @@ def _overfitted(tables: Tables, experiment: str) -> pd.DataFrame:
     """Return those networks after whose others' lowest loss there are epochs."""
     rows = _overfitting(tables, experiment)
     if len(rows) and not rows["later"].any():
-        raise needs.Undecidable("the test loss of every network is lowest in the last epoch")
+        raise needs.Undecidable("the mean test loss of a setting is lowest in the last epoch")
     return rows[rows["later"]]
 
 

@@ -14,6 +14,8 @@ from advdim.tables.intervals import LEVEL
 
 # What is closer to a correlation of 1 or -1 counts as this close, since ranks often agree exactly.
 CLOSEST = 1e-4
+# Degrees of freedom with which Student's distribution is the normal one.
+KNOWN = 1e9
 Values = float | Mapping[str, float]
 Estimate = Callable[[pd.DataFrame], Values]
 
@@ -47,9 +49,12 @@ def on_fishers_scale(spread: Spread, pairs: int | None = None, *, ranks: bool = 
     closest = max(CLOSEST, 6 / max(pairs**3 - pairs, 6)) if ranks and pairs else CLOSEST
     estimates = np.array([fisher(value, closest) for value in spread.estimates])
     errors = spread.errors / (1 - np.tanh(estimates) ** 2)
-    if pairs is not None:
-        errors = np.maximum(errors, 1 / math.sqrt(pairs - 3) if pairs > 3 else math.inf)
-    return Spread(estimates, errors, spread.freedoms)
+    if pairs is None:
+        return Spread(estimates, errors, spread.freedoms)
+    least = 1 / math.sqrt(pairs - 3) if pairs > 3 else math.inf
+    # which is known and not estimated
+    freedoms = np.where(errors < least, KNOWN, spread.freedoms)
+    return Spread(estimates, np.maximum(errors, least), freedoms)
 
 
 def spread_over_networks(

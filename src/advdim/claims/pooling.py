@@ -66,10 +66,13 @@ def _initial(tables: Tables, experiment: str) -> pd.DataFrame:
 
 
 def _ratio(value: str) -> Estimate:
-    """Return the estimate: the mean of the dampened networks over that of the others."""
+    """Return the estimate: a dampened network's mean over another's, the mean over all pairs."""
 
     def estimate(rows: pd.DataFrame) -> float:
-        return ratios(rows, value, "dampened").get((True, False), math.nan)
+        dampened = set(rows.loc[rows["dampened"].astype(bool), "network"])
+        pairs = ratios(rows, value, "network").items()
+        found = [math.log(r) for (a, b), r in pairs if a in dampened and b not in dampened]
+        return math.exp(np.mean(found)) if found else math.nan
 
     return estimate
 

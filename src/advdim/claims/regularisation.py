@@ -78,6 +78,8 @@ def _pgd_curve(tables: Tables, experiment: str) -> pd.DataFrame:
 def _check_strengths(rows: pd.DataFrame) -> None:
     """Refuse to judge by interpolation alone: one neighbour cheap and the other not."""
     shares, lost = _shares_left(rows), _accuracy_lost(rows)
+    if shares.isna().any():
+        return
     if not (shares < 1 - MUCH).any():
         raise needs.Undecidable(f"no strength of PGD removes {MUCH:.0%} of the vulnerability")
     after = int(np.argmax(shares < 1 - MUCH))
@@ -123,8 +125,9 @@ def _dual(first: str, second: str) -> Estimate:
 
 def _slope_deviations(rows: pd.DataFrame) -> dict[str, float]:
     """Return the deviation of each method's log ratio of norms from the mean method's."""
-    means = np.log(means_of(rows, "ratio", ["method"]))
-    return either_sign({str(method): float(d) for method, d in (means - means.mean()).items()})
+    means = means_by(rows, "ratio", "method", "epsilon").dropna().apply(np.log).mean()
+    found = {str(method): float(d) for method, d in (means - means.mean()).items()}
+    return either_sign(found) if means.notna().all() else {}
 
 
 def _cross_lipschitz_loss(rows: pd.DataFrame) -> float:
@@ -168,19 +171,26 @@ def _price_of_robustness(rows: pd.DataFrame) -> float:
 
 def _strength_factor(rows: pd.DataFrame) -> float:
     """Return by how much weaker PGD may be than augmentation for the same gradient norm."""
-    if not {"pgd_linf", "aug_linf"} <= set(rows["method"]):
-        return math.nan
-    means = means_of(rows, "grad_l1", ["method", "epsilon"])
+    means = means_of(rows, "grad_l1", ["network", "size", "method", "epsilon"])
     if means.isna().any():
         return math.nan
+    found = [
+        factor
+        for _, alike in means.groupby(level=["network", "size"])
+        for factor in _log_factors(alike.droplevel(["network", "size"]))
+    ]
+    return math.exp(np.mean(found)) if found else math.nan
+
+
+def _log_factors(means: pd.Series) -> np.ndarray:
+    """Return, per strength of augmentation, the log of that over the PGD strength of its norm."""
+    if not {"pgd_linf", "aug_linf"} <= set(means.index.get_level_values("method")):
+        return np.array([])
     pgd, augmented = means["pgd_linf"], means["aug_linf"]
     order = np.argsort(pgd.to_numpy())
     norms, strengths = pgd.to_numpy()[order], np.log(pgd.index.to_numpy(float))[order]
     inside = augmented[augmented.between(norms.min(), norms.max())]
-    if inside.empty:
-        return math.nan
-    equal = np.interp(inside.to_numpy(), norms, strengths)
-    return float(np.exp(np.mean(np.log(inside.index.to_numpy(float)) - equal)))
+    return np.log(inside.index.to_numpy(float)) - np.interp(inside.to_numpy(), norms, strengths)
 
 
 _claim = partial(Claim, figure="regularisation_methods")

@@ -20,7 +20,7 @@ import pandas as pd
 from advdim.sweep import IDENTITY
 
 # What follows from what, or differs with it: no strength is without a method.
-ALONG = {"dimension": "size", "epsilon": "method", "dampened": "network"}
+ALONG = {"dimension": "size", "epsilon": "method"}
 
 
 def slope(x: np.ndarray, y: np.ndarray) -> float:
@@ -35,14 +35,14 @@ def means_of(rows: pd.DataFrame, value: str, by: Sequence[str]) -> pd.Series:
     return grouped.mean().where(grouped.count() == grouped.size())
 
 
-def means_by(rows: pd.DataFrame, value: str, by: str) -> pd.DataFrame:
+def means_by(rows: pd.DataFrame, value: str, by: str, *pooled: str) -> pd.DataFrame:
     """Return the mean value with a column per value of ``by``, a line per setting otherwise alike.
 
-    NaN is what was not run; where the value of a network is NaN, all are.
+    Settings may differ in what is ``pooled``. NaN is what was not run; where the value of a network
+    is NaN, all are.
     """
-    settings = [
-        name for name in IDENTITY if name in rows and name not in {"seed", by, ALONG.get(by)}
-    ]
+    free = {"seed", by, ALONG.get(by), *pooled}
+    settings = [name for name in IDENTITY if name in rows and name not in free]
     means = means_of(rows, value, [*settings, by])
     if means.isna().any():
         means[:] = math.nan
@@ -64,12 +64,12 @@ def slope_in_root_dimension(rows: pd.DataFrame, value: str) -> float:
 
 
 def linearity(rows: pd.DataFrame, value: str) -> float:
-    """Return the correlation of value with sqrt(d) within settings, at three sizes or more."""
+    """Return the mean correlation of value with sqrt(d) in a setting, at three sizes or more."""
     means = means_by(rows, value, "dimension")
-    x, y = _centred(np.sqrt(means.columns.to_numpy(float)), means)
-    if len(means.columns) < 3 or not len(x):
-        return math.nan
-    return _correlation(x, y)
+    roots = pd.Series(np.sqrt(means.columns.to_numpy(float)), means.columns)
+    known = [line.dropna() for _, line in means.iterrows()]
+    found = [linear_correlation(roots[line.index], line) for line in known if len(line) > 2]
+    return float(np.mean(found)) if found else math.nan
 
 
 def rank_correlation(x: pd.Series, y: pd.Series) -> float:

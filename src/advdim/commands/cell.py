@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -60,10 +61,8 @@ def _run(options: argparse.Namespace) -> None:
 
 def _asked_for(config: Config, options: argparse.Namespace) -> Cell:
     """Return the cell that the options name; raises ConfigError where there can be none."""
-    try:
+    with _of_option("epsilon", options.epsilon):
         cell = Cell.from_mapping(vars(options))
-    except ValueError as error:
-        raise ConfigError(f"Option --epsilon is {options.epsilon!r}: {error}.") from None
     known: dict[str, Collection[str]] = {
         "dataset": config.datasets,
         "network": config.networks,
@@ -87,7 +86,17 @@ def _asked_for(config: Config, options: argparse.Namespace) -> Cell:
             f"Option --epsilon is {options.epsilon!r}, but network {cell.network!r} is not trained "
             "(epochs: 0): the only strength is 0."
         )
-    return replace(cell, epsilon=config.strength(cell.dataset, cell.method, cell.epsilon))
+    with _of_option("epsilon", options.epsilon):
+        return replace(cell, epsilon=config.strength(cell.dataset, cell.method, cell.epsilon))
+
+
+@contextlib.contextmanager
+def _of_option(name: str, value: str) -> Iterator[None]:
+    """Let a ValueError within name the option."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"Option --{name} is {value!r}: {error}.") from None
 
 
 def _refuse_output(folder: Path, record: Path, cell: Cell) -> None:
@@ -95,8 +104,8 @@ def _refuse_output(folder: Path, record: Path, cell: Cell) -> None:
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"Option --output is {str(folder)!r}, which is a file: name a folder.")
     try:
-        there = asdict(cell) | (json.loads(record.read_text()) if record.exists() else {})
-    except ValueError as error:
+        there = asdict(cell) | dict(json.loads(record.read_text()) if record.exists() else {})
+    except (ValueError, TypeError) as error:
         raise ConfigError(
             f"Option --output is {str(folder)!r}, whose record {record.name!r} cannot be read: "
             f"{error}. Name another folder."

@@ -22,7 +22,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import (
     FixedFormatter,
     FixedLocator,
-    LogLocator,
     NullFormatter,
     NullLocator,
     StrMethodFormatter,
@@ -220,11 +219,19 @@ def strength_axis(axis: Axes, positions: dict[float, float], label: str) -> None
 def logarithmic(axis: Axis) -> None:
     """Make an axis logarithmic, with few marks: those between decades print over each other."""
     axis.axes.set(**{"xscale" if isinstance(axis, XAxis) else "yscale": "log"})
-    low, high = axis.get_data_interval()
-    if 0 < low <= high < 100 * low:
-        axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
+    low, high = max(axis.get_data_interval()[0], axis.get_minpos()), axis.get_data_interval()[1]
+    if not low <= high < 100 * low:
+        return
+    marks = [low, high]
+    for within in ((1, 3), (1, 2, 5)):
+        decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+        inside = [d * m for d in decades for m in within if 0.97 * low <= d * m <= 1.03 * high]
+        if len(inside) > 1:
+            marks = inside
+            break
+    axis.set_major_locator(FixedLocator(marks))
+    axis.set_major_formatter(StrMethodFormatter("{x:.2g}"))
 
 
 def strength_label(rows: pd.DataFrame) -> str:

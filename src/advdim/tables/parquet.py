@@ -72,9 +72,7 @@ def _whole(path: str | Path) -> pa.Table:
     try:
         with pq.ParquetFile(path) as file:
             return file.read()
-    except (pa.ArrowException, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+    except pa.ArrowInvalid as error:
         raise DamagedTableError(
             f"Table {str(path)!r} cannot be read ({error}); delete it and run again."
         ) from error

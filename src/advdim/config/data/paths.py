@@ -7,6 +7,9 @@ from typing import Any
 
 from advdim.config.data.footers import Footer, is_text
 
+# Of images as they lie in a file, which are read where it does not say that none is missing.
+ROWS = 256
+
 
 def image_paths(shard: Footer, column: str) -> Iterator[str]:
     """Yield the paths of the images that are not in the file; most files name none."""
@@ -15,16 +18,18 @@ def image_paths(shard: Footer, column: str) -> Iterator[str]:
     kind = shard.columns[column]
     if not is_text(kind) and not _has(kind, "path"):
         return
+    held = _has(kind, "bytes")
     groups = _groups_without_bytes(shard, column, kind)
     if not groups:
         return
     with pq.ParquetFile(shard.path) as file:
-        for batch in file.iter_batches(row_groups=groups, columns=[column], use_threads=False):
-            for value in batch.column(0).to_pylist():
-                if isinstance(value, str):
-                    yield value
-                elif value and value.get("bytes") is None and value.get("path"):
-                    yield value["path"]
+        batches = file.iter_batches(ROWS, row_groups=groups, columns=[column], use_threads=False)
+        for batch in batches:
+            values = batch.column(0)
+            if not is_text(kind):
+                named = values.field("path")
+                values = named.filter(values.field("bytes").is_null()) if held else named
+            yield from (path for path in values.to_pylist() if path)
 
 
 def _groups_without_bytes(shard: Footer, column: str, kind: Any) -> list[int]:
