@@ -8,6 +8,7 @@ from advdim.claims import (
     dimension,
     dynamics,
     initialisation,
+    pgd,
     pooling,
     regularisation,
 )
@@ -15,7 +16,7 @@ from advdim.claims.base import Claim
 
 FAMILIES: dict[str, tuple[Claim, ...]] = {
     "initialisation": initialisation.CLAIMS,
-    "regularisation": regularisation.CLAIMS,
+    "regularisation": (*regularisation.CLAIMS, *pgd.CLAIMS),
     "dimension": dimension.CLAIMS,
     "dynamics": dynamics.CLAIMS,
     "pooling": pooling.CLAIMS,
