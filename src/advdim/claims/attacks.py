@@ -9,6 +9,7 @@ import pandas as pd
 
 from advdim.claims import needs
 from advdim.claims.base import Claim, Tables
+from advdim.claims.networks import SETTING
 from advdim.claims.rows import summaries, undefended
 from advdim.claims.statistics import either_sign, exponent, means_of, rank_correlation
 from advdim.sweep import IDENTITY
@@ -17,7 +18,6 @@ REFERENCE = "pgd_linf"
 # Attacks with enough effort to trust the smallest perturbation that they find.
 STRONG = ("fmn_linf", "autoattack_linf")
 TABLES = ("cells", "attack_summaries")
-SETTING = [name for name in IDENTITY if name != "seed"]
 
 
 def _reported(tables: Tables, experiment: str) -> pd.DataFrame:

@@ -9,8 +9,14 @@ import pandas as pd
 from advdim.claims import needs
 from advdim.claims.base import Claim, Select, Tables
 from advdim.claims.intervals import Estimate
+from advdim.claims.networks import SETTING
 from advdim.claims.rows import epochs, last_epochs, trained_by_pgd, undefended
-from advdim.claims.statistics import exponent, means_by, rank_correlation
+from advdim.claims.statistics import (
+    exponent,
+    means_by,
+    paired_differences,
+    rank_correlation,
+)
 from advdim.sweep import IDENTITY
 from advdim.tables.derived import early_and_last, train_test_gaps, with_accuracy_damage
 
@@ -48,8 +54,7 @@ def _overfitting(tables: Tables, experiment: str) -> pd.DataFrame:
 
 def _mean_of_others(rows: pd.DataFrame) -> pd.Series:
     """Return the mean loss, at each row's epoch, of the setting's other networks; NaN for none."""
-    setting = [name for name in IDENTITY if name != "seed"]
-    losses = rows.groupby([*setting, "epoch"])["loss"]
+    losses = rows.groupby([*SETTING, "epoch"])["loss"]
     others = losses.transform("count") - 1
     return (losses.transform("sum") - rows["loss"]) / others.where(others > 0)
 
@@ -116,9 +121,8 @@ def _robustly_trained(tables: Tables, experiment: str) -> pd.DataFrame:
 def _advantage_of_the_original(rows: pd.DataFrame) -> dict[str, float]:
     """Return by how much the largest size's adversarial accuracy exceeds each other size's."""
     means = means_by(rows, "adversarial_accuracy", "dimension")
-    *others, largest = means.columns
-    gains = {f"{size} inputs": (means[largest] - means[size]).dropna() for size in others}
-    return {name: float(lines.mean()) for name, lines in gains.items() if len(lines)}
+    found = paired_differences(means).items()
+    return {f"{size} inputs": gain for (a, size), gain in found if a == means.columns[-1]}
 
 
 def _mean(column: str) -> Estimate:

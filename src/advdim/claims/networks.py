@@ -12,6 +12,8 @@ from advdim.claims.intervals import Estimate, Values, as_array, interval, spread
 from advdim.sweep import IDENTITY
 from advdim.tables.intervals import FEWEST_NETWORKS
 
+# All of a network's identity but what draws it.
+SETTING = [name for name in IDENTITY if name != "seed"]
 # The papers' error bars.
 EPOCH_PERCENTILES = (10, 90)
 
@@ -31,7 +33,7 @@ def over_epochs(rows: pd.DataFrame) -> pd.DataFrame:
 
 def stratify(networks: pd.DataFrame) -> list[list[np.ndarray]]:
     """Return, per setting (all of a cell's identity but its seed), each network's row numbers."""
-    setting = [name for name in IDENTITY if name in networks and name != "seed"]
+    setting = [name for name in SETTING if name in networks]
     owners = networks.groupby([*setting, "seed"], sort=False).ngroup().to_numpy()
     strata = map(np.asarray, networks.groupby(setting, sort=False).indices.values())
     return [[rows[owners[rows] == owner] for owner in np.unique(owners[rows])] for rows in strata]
@@ -53,7 +55,7 @@ def interval_over_networks(
 
 def well_sampled(table: pd.DataFrame, fewest: int) -> tuple[pd.DataFrame, int]:
     """Return the rows of settings with so many networks, and the number of the other settings."""
-    setting = [name for name in IDENTITY if name in table and name != "seed"]
+    setting = [name for name in SETTING if name in table]
     networks = table.groupby(setting)["seed"].nunique()
     counts = table.groupby(setting)["seed"].transform("nunique")
     return table[counts >= fewest], int((networks < fewest).sum())

@@ -102,16 +102,17 @@ def either_sign(parts: Mapping[str, float]) -> dict[str, float]:
 def differences(rows: pd.DataFrame, value: str, by: str) -> dict[str, float]:
     """Return the mean differences of value between values of ``by``: the largest is their range."""
     means = means_by(rows, value, by)
-    return {f"{a} against {b}": found for (a, b), found in _differences(means).items()}
+    return {f"{a} against {b}": found for (a, b), found in paired_differences(means).items()}
 
 
 def ratios(rows: pd.DataFrame, value: str, by: str) -> dict[tuple[Any, Any], float]:
     """Return the mean ratios (of logarithms) of positive values between values of ``by``."""
     logarithms = means_by(rows, value, by).apply(np.log)
-    return {pair: math.exp(found) for pair, found in _differences(logarithms).items()}
+    return {pair: math.exp(found) for pair, found in paired_differences(logarithms).items()}
 
 
-def _differences(means: pd.DataFrame) -> dict[tuple[Any, Any], float]:
+def paired_differences(means: pd.DataFrame) -> dict[tuple[Any, Any], float]:
+    """Return, per two columns of ``means_by``, their mean difference over the lines of both."""
     found = {(a, b): (means[a] - means[b]).dropna() for a, b in permutations(means.columns, 2)}
     return {pair: float(lines.mean()) for pair, lines in found.items() if len(lines)}
 
