@@ -122,6 +122,12 @@ def submitted() -> dict[str, tuple[str, str, str, str]]:
     return {job: tuple(rest.split("|")) for job, rest in (row.split("|", 1) for row in rows)}
 
 
+def states_since(before: dict) -> list[str]:
+    """The states of the jobs that the scheduler has got since."""
+    rows = [row.split() for row in slurm("squeue", "-h", "-t", "all", "-o", "%i %T").splitlines()]
+    return [state for job, state in rows if job not in before]
+
+
 def training_job() -> str:
     listed = slurm("squeue", "-h", "-t", "RUNNING", "-o", "%i %k").splitlines()
     (job,) = [line.split()[0] for line in listed if re.search("seconds|train", line)]
@@ -179,15 +185,21 @@ def kill_training(workflow: Workflow) -> None:
             continue
 
 
+def ends_in(seconds: int) -> None:
+    """Leave the job that trains so much time, however fast this machine is."""
+    slurm("scontrol", "update", f"jobid={training_job()}", f"endtime=now+{seconds}")
+
+
 def test_a_cell_out_of_time_is_warned_and_continues(raw_config, tmp_path):
-    cluster = Workflow(tmp_path, long_cell(raw_config, epochs=3000))
-    cluster.run(
-        *CLUSTER,
-        # Two minutes at first; warned after one, when it has trained for a while.
-        "--set-resources", "train:runtime=attempt*2", "train:slurm_extra='--signal=TERM@60'",
-    )  # fmt: skip
+    cluster, before = Workflow(tmp_path, long_cell(raw_config, epochs=3000)), submitted()
+    running = cluster.start(*CLUSTER, *UNHURRIED, "train:slurm_extra='--signal=TERM@60'")
+    trains(cluster, 20)
+    # It is warned as soon as the scheduler looks, which it does every half a minute.
+    ends_in(60)
+    output, _ = running.communicate(timeout=600)
+    assert running.returncode == 0, output
     assert "resumed at batch" in training_logs(cluster)
-    assert "TIMEOUT" not in slurm("squeue", "-h", "-t", "all", "-o", "%T")
+    assert "TIMEOUT" not in states_since(before)
 
 
 def test_a_requeued_job_continues_and_a_drained_node_finishes_it(raw_config, tmp_path):
@@ -212,11 +224,15 @@ def test_a_requeued_job_continues_and_a_drained_node_finishes_it(raw_config, tmp
 
 
 def test_a_group_out_of_time_writes_its_state_and_continues(raw_config, tmp_path):
-    cluster = Workflow(tmp_path, long_cell(raw_config, epochs=2000))
-    # Too short for a checkpoint on the way, which is written every two minutes.
-    cluster.run(*CLUSTER, "--set-resources", "train:runtime=attempt")
+    cluster, before = Workflow(tmp_path, long_cell(raw_config, epochs=2000)), submitted()
+    running = cluster.start(*CLUSTER, *UNHURRIED)
+    trains(cluster, 20)
+    # Before the first checkpoint on the way, which comes after two minutes.
+    ends_in(1)
+    output, _ = running.communicate(timeout=600)
+    assert running.returncode == 0, output
     assert "resumed at batch" in training_logs(cluster)
-    assert "TIMEOUT" in slurm("squeue", "-h", "-t", "all", "-o", "%T")
+    assert "TIMEOUT" in states_since(before)
 
 
 def test_a_failing_cell_costs_the_others_of_its_job_nothing(raw_config, tmp_path):

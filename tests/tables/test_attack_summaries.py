@@ -43,6 +43,14 @@ def test_the_summary_of_four_images_by_hand():
     assert first["norm_linf_median"] == pytest.approx(0.35)
 
 
+def test_an_image_without_a_prediction_is_not_one_without_an_adversarial():
+    first, _ = summarise_attack(rows().assign(prediction=[-1, 0, 0, 0]))
+    assert first["found"] == 1
+    # Of .1, .2 and .5.
+    assert first["norm_linf_median"] == pytest.approx(0.2)
+    assert first["vulnerability"] == pytest.approx(2 / 3)
+
+
 def test_a_threshold_that_is_given_twice_has_one_row():
     twice = rows().assign(thresholds=[[0.1, 0.1]] * 4)
     (row,) = summarise_attack(twice)

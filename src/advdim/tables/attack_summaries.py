@@ -18,7 +18,8 @@ def summarise_attack(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield one row per threshold from the per-sample rows of one (cell, attack).
 
     Vulnerability counts changed *predictions* (Definition 1), and success is one of them; images
-    without a prediction before attack are left out of both. Damage and its first-order prediction
+    without a prediction before attack are left out of both, and of what smallest adversarials are
+    summed up in. Damage and its first-order prediction
     are averaged over the same images: those whose loss the attack raises, since elsewhere Lemma 2
     says nothing.
     """
@@ -42,9 +43,9 @@ def summarise_attack(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
         "samples": len(rows),
         "accuracy": float(np.mean(label == prediction)),
         "ascended": int(ascended.sum()),
-        "norm_linf_median": _median(rows["norm_linf"]),
-        "norm_l2_median": _median(rows["norm_l2"]),
-        "found": float(rows["norm_linf"].notna().mean()),
+        "norm_linf_median": _median(rows["norm_linf"][predicted]),
+        "norm_l2_median": _median(rows["norm_l2"][predicted]),
+        "found": _mean(rows["norm_linf"].notna()[predicted].to_numpy()),
     }
     # One that is given again is the same.
     for k in sorted(np.unique(thresholds, return_index=True)[1]):

@@ -61,7 +61,7 @@ ATTACK_SUMMARY_COLUMNS = (
     Column("first_order", REAL, "nats", "mean epsilon_p ||dL/dx||_q over the ascended images"),
     Column("norm_linf_median", REAL, "normalised units", "median over images of norm_linf"),
     Column("norm_l2_median", REAL, "normalised units", "median over images of norm_l2"),
-    Column("found", REAL, "fraction", "share of images with any adversarial"),
+    Column("found", REAL, "fraction", "share with any adversarial, of images with a prediction"),
 )
 LADDER_COLUMNS = (
     Column("dimension", WHOLE, "", "d = channels * size * size"),
