@@ -21,6 +21,7 @@ PARTS = {
     for function in (
         parts.claims,
         parts.sentences,
+        parts.answer,
         parts.verdicts,
         parts.networks,
         parts.epochs,

@@ -13,6 +13,7 @@ from docs.fill.published import Published, interval, lines_of, markdown, number,
 
 from advdim.claims.networks import interval_over_networks
 from advdim.claims.statistics import exponent
+from advdim.report.answer import Change, Growth, growths
 from advdim.report.claims import RANGE_SOURCES
 from advdim.sweep import IDENTITY
 
@@ -59,6 +60,38 @@ def sentences(run: Published, *names: str) -> str | None:
     return "\n".join(lines) or None
 
 
+def answer(run: Published, *experiments: str) -> str | None:
+    """Return what changes from the smallest to the largest size, a line per training.
+
+    A training that several experiments have is told by the first of them.
+    """
+    tables = {name: run.table(name) for name in ("cells", "epochs")}
+    found: dict[str, Growth] = {}
+    for experiment in experiments:
+        for growth in growths(tables, experiment):
+            if growth.sizes[0] < growth.sizes[1]:
+                training = f"`{growth.network}`, {_trained(growth.method, growth.epsilon)}"
+                found.setdefault(training, growth)
+    if not found:
+        return None
+    return markdown(
+        ["training", "from, to", "networks", "the law", "gradient norm, ties broken",
+         "vulnerability", "accuracy"],
+        [
+            [
+                training,
+                "{} to {} px".format(*growth.sizes),
+                f"{growth.networks} a size",
+                f"{growth.root_dimension:g} times",
+                _changed(growth.gradient_norm, " times"),
+                _changed(growth.vulnerability),
+                _changed(growth.accuracy),
+            ]
+            for training, growth in found.items()
+        ],
+    )  # fmt: skip
+
+
 def verdicts(run: Published) -> str | None:
     """Return how many sentences hold, fail and are undecided, as the report counts them."""
     rows = run.table("claims")
@@ -71,10 +104,14 @@ def verdicts(run: Published) -> str | None:
         counts = rows[column].value_counts()
         return ", ".join(f"{counts.get(key, 0)} {verb}" for key, verb in VERDICTS.items())
 
+    own = int((rows["range_source"] == "ours").sum())
+    again = len(rows) - rows["claim"].nunique()
     lack = f" For {lacking} of the undecided this run has not the networks that they are about."
     return (
         f"Of {len(rows)} judgements of the papers' sentences, {counted('verdict')}. Adjusted for "
-        f"their number, {counted('verdict_adjusted')}.{lack if lacking else ''}"
+        f"their number, {counted('verdict_adjusted')}.{lack if lacking else ''} The range in which "
+        f"a sentence holds is our reading of it in {own}; {again} are of a sentence that another "
+        "experiment, of partly the same networks, is judged on, too."
     )
 
 
@@ -106,13 +143,13 @@ def networks(run: Published, *experiments: str) -> str | None:
 
 
 def epochs(run: Published, experiment: str) -> str | None:
-    """Return, per measured epoch of usual training, gradient norms and accuracies by size.
+    """Return, per measured epoch of usual training (-1: before it), norms and accuracies by size.
 
     The exponent in d tells whether the growth is still changing when training ends.
     """
     cells = run.cells(experiment)
     rows = run.table("epochs").merge(cells[[*IDENTITY, "dimension"]])
-    rows = rows[(rows["method"] == "none") & (rows["split"] == "test") & (rows["epoch"] >= 0)]
+    rows = rows[(rows["method"] == "none") & (rows["split"] == "test")]
     if rows.empty:
         return None
     if len(set(rows["network"])) > 1:
@@ -229,7 +266,16 @@ def _named(setting: tuple[object, ...]) -> Iterator[str]:
     network, size, method, epsilon = setting
     yield f"`{network}`"
     yield str(size)
-    yield "usual" if method == "none" else f"`{method}` {epsilon:g}"
+    yield _trained(method, epsilon)
+
+
+def _trained(method: object, epsilon: object) -> str:
+    return "usual" if method == "none" else f"`{method}` {epsilon:g}"
+
+
+def _changed(change: Change, unit: str = "") -> str:
+    ends = f"{number(change.smallest)} to {number(change.largest)}"
+    return f"{ends}: **{interval(change.change, change.low, change.high)}**{unit}"
 
 
 def _exponent(rows: pd.DataFrame) -> str:

@@ -119,16 +119,40 @@ def test_methods_are_compared_at_the_sizes_of_both(missing):
 
 
 @pytest.mark.parametrize("missing", [None, ("net", 128, "none", 0.0)])
-def test_slopes_of_strengths_are_over_the_sizes_of_all(missing):
+def test_exponents_of_strengths_are_over_the_sizes_of_all(missing):
+    # over all three sizes usual training would have an exponent of its own
     measures = {
         ("net", size, "pgd_linf" if epsilon else "none", epsilon): {
-            "grad_l1_untied": size + 0.01 * size**2 + epsilon * size
+            "grad_l1_untied": 100 * size ** (1 + epsilon) * (2 if size == 128 else 1)
         }
         for size in (32, 64, 128)
         for epsilon in (0.0, 0.1, 0.2)
     }
-    found, estimate = verdict("slope_falls_with_strength", sweep(measures, {missing: 2}))
-    assert (found, estimate) == ("fails", pytest.approx(0.1 / 3**0.5, rel=0.01))
+    # of one size only
+    measures["net", 32, "pgd_linf", 0.15] = {"grad_l1_untied": 1.0}
+    found, estimate = verdict("growth_falls_with_strength", sweep(measures, {missing: 2}))
+    assert (found, estimate) == ("fails", pytest.approx(0.1 / 2, rel=0.01))
+
+
+def test_gradients_that_shrink_alike_at_all_sizes_do_not_grow_less():
+    measures = by_size_and_strength(
+        lambda size, epsilon: {"grad_l1_untied": 100 * size / (1 + 100 * epsilon)}
+    )
+    found, estimate = verdict("growth_falls_with_strength", sweep(measures))
+    assert (found, estimate) == ("undecided", pytest.approx(0, abs=1e-3))
+
+
+def test_sizes_are_compared_in_accuracy_at_equal_vulnerability():
+    def measures(size, epsilon):
+        vulnerability = (0.5 - 30 * epsilon) * (1.2 if size == 64 else 1)
+        accuracy = 0.6 + 0.2 * vulnerability
+        return {"vulnerability": vulnerability, "accuracy": accuracy - cost * (size == 64)}
+
+    for cost, expected in ((0, "holds"), (0.1, "fails")):
+        found, estimate = verdict(
+            "trade_offs_are_independent_of_dimension", sweep(by_size_and_strength(measures))
+        )
+        assert (found, estimate) == (expected, pytest.approx(cost, abs=0.005))
 
 
 def test_growth_under_attacks_is_compared_on_the_same_networks():

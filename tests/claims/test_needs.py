@@ -41,13 +41,16 @@ ONE_SIZE, NO_PGD = "it takes 2 sizes, and the run has 1", "no network was traine
         ("growth_is_linear_in_root_dimension", networks("pooled", size=[8, 16]),
          "it takes 3 sizes, and the run has 2"),
         ("original_beats_downsampled", networks("pooled", size=[8]), ONE_SIZE),
-        ("slope_falls_with_strength", networks("pooled", epsilon=[0.0]), NO_PGD),
-        ("slope_falls_with_strength", networks("pooled", epsilon=[0.0, 0.01]),
-         "it takes 3 strengths, and the run has 2"),
+        ("growth_falls_with_strength", networks("pooled", epsilon=[0.0]), NO_PGD),
+        ("growth_falls_with_strength", networks("pooled", epsilon=[0.0, 0.01]),
+         "it takes 3 strengths at several sizes, and the run has 2"),
         ("strong_training_breaks_the_growth", networks("pooled", epsilon=[0.0]), NO_PGD),
         ("strong_training_costs_accuracy", networks("pooled", epsilon=[0.0]), NO_PGD),
-        ("growth_breaks_near_0005", networks("pooled", epsilon=[0.0, 0.01]),
-         "it takes a strength up to 0.0002 and one from 0.0013 on"),
+        ("growth_survives_below_0005", networks("pooled", epsilon=[0.0, 0.01]),
+         "it takes a strength up to 0.0002 at several sizes"),
+        ("growth_is_broken_beyond_0005", networks("pooled", epsilon=[0.0, 0.0001]),
+         "it takes a strength from 0.0013 on at several sizes"),
+        ("trade_offs_are_independent_of_dimension", networks("pooled", size=[8]), ONE_SIZE),
         ("duals_coincide_l2", networks("strided", method=["none", "grad_l1", "grad_l2"]),
          "no network was trained by aug_l2"),
         ("cross_lipschitz_costs_accuracy", networks("strided", method=["none", "grad_l1"]),
@@ -107,6 +110,17 @@ def test_a_threshold_that_changes_nothing_or_all_decides_nothing(claim, share, s
     assert reason(claim, tables) == sentence
 
 
+def test_a_share_that_cannot_double_says_nothing_of_growth():
+    tables = only("cells", network=["pooled"])
+    epochs = tables["epochs"]
+    epochs["vulnerability"] = 0.2 + 0.001 * epochs["size"]
+    # eight times the edge, and so the share
+    assert reason("vulnerability_grows_after_training", tables) == (
+        "21% of the predictions change at the smallest size already, and no share grows 8-fold "
+        "from there: it takes a lower threshold"
+    )
+
+
 def test_pgd_that_removes_little_does_not_tell_its_price():
     tables = only("cells", network=["strided"], epsilon=[0.0, 0.01])
     assert reason("robustness_is_cheap_at_first", tables) == (
@@ -159,7 +173,9 @@ def test_an_edge_moves_to_the_statistic():
 @pytest.mark.parametrize(
     "claim",
     [
-        "slope_falls_with_strength", "strong_training_breaks_the_growth", "growth_breaks_near_0005",
+        "growth_falls_with_strength", "strong_training_breaks_the_growth",
+        "growth_survives_below_0005", "growth_is_broken_beyond_0005",
+        "trade_offs_are_independent_of_dimension",
         "strong_training_costs_accuracy", "original_beats_downsampled",
     ],
 )  # fmt: skip

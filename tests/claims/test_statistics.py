@@ -8,7 +8,6 @@ import pytest
 from scipy import stats
 
 from advdim.claims import statistics
-from advdim.claims.dimension import _trend_of_slopes
 
 
 def test_exponent_of_a_power_law():
@@ -29,7 +28,6 @@ def test_the_slope_is_that_of_least_squares():
 def test_linearity_in_root_dimension():
     rows = pd.DataFrame({"dimension": [1, 4, 9, 16], "value": [1.0, 2.0, 3.0, 4.0]})
     assert statistics.linearity(rows, "value") == pytest.approx(1)
-    assert statistics.slope_in_root_dimension(rows, "value") == pytest.approx(1)
     assert math.isnan(statistics.linearity(rows[:2], "value"))
 
 
@@ -98,16 +96,3 @@ def test_the_effect_of_groups_needs_rows_that_determine_it():
     assert statistics.effects_of_groups(x[2:6], x[2:6], groups[2:6]) == {}
     two_values = x % 2
     assert statistics.effects_of_groups(two_values, two_values, groups) == {}
-
-
-def test_a_strength_of_one_size_has_no_part_in_the_trend_of_slopes():
-    rows = pd.DataFrame(
-        [
-            {"size": size, "dimension": size**2, "epsilon": epsilon, "grad_l1_untied": slope * size}
-            for epsilon, slope in ((0.0, 4.0), (0.1, 3.0), (0.3, 2.0))
-            for size in (8, 16)
-        ]
-        + [{"size": 8, "dimension": 64, "epsilon": 0.2, "grad_l1_untied": 1e3}]
-    )
-    assert _trend_of_slopes(rows) == pytest.approx(-1)
-    assert math.isnan(_trend_of_slopes(rows[rows["epsilon"].isin([0, 0.2])]))

@@ -30,7 +30,7 @@ PGD = (0.0, 0.0001, 0.0005, 0.01)
 EPOCHS, SUMMARISED = 10, 5
 ATTACK_EPSILON = 0.004
 # exponent of the gradient norm in d per PGD strength
-EXPONENTS = {True: (0.5, 0.35, 0.05, -0.1), False: (0.0, 0.15, 0.3, 0.5)}
+EXPONENTS = {True: (0.5, 0.35, 0.05, -0.1), False: (0.0, 0.05, 0.3, 0.5)}
 STATISTICS = ("loss_l1", "loss_l2", "logit_l2", "logit_mean")
 SETTING = [key for key in IDENTITY if key != "seed"]
 

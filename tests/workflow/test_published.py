@@ -33,6 +33,8 @@ PAGE = """# Page
 <!-- end -->
 <!-- to fill: sentences damage_is_first_order@dimension -->
 <!-- end -->
+<!-- to fill: answer dimension regularisation -->
+<!-- end -->
 <!-- to fill: verdicts -->
 <!-- end -->
 <!-- to fill: networks dimension regularisation -->
@@ -218,6 +220,14 @@ def test_pages_are_filled_and_their_pictures_drawn(copy, monkeypatch):
     norm = number(epochs["grad_l1_untied"].median())
     (line,) = re.findall(r"\| `strided4` \| 8 \| `grad_l1` 0.01 \|.*", text)
     assert norm in line.split(" | ")
+    # PGD is there at one size, and regularisation has no other.
+    (answer,) = re.findall(r"\| `maxpool4`, .* px \|.*", text)
+    assert answer.startswith("| `maxpool4`, usual | 8 to 16 px | 1 a size | 2 times | ")
+    cells = read_table(copy.results / "tables/cells.parquet")
+    usual = cells.query("network == 'maxpool4' and method == 'none'").set_index("size")
+    small, large = usual["accuracy_median"][[8, 16]]
+    change = f"{number(small)} to {number(large)}: **{number(large - small)}**"
+    assert answer.split(" | ")[-1] == f"{change} |"
     missing = "- Networks: `maxpool4` 8 px `pgd_linf` 0.01 (seeds 0)."
     assert missing in text
     assert "Networks: 6 done, of 7 planned." in text
@@ -225,6 +235,8 @@ def test_pages_are_filled_and_their_pictures_drawn(copy, monkeypatch):
     judged = f"{len(claims)} judgements"
     assert f"Of {judged} of the papers' sentences" in text
     assert judged in (copy.results / "report.html").read_text()
+    ours, again = (claims["range_source"] == "ours").sum(), claims["claim"].duplicated().sum()
+    assert f"our reading of it in {ours}; {again} are of a sentence" in text
     # Other measures give another text and another picture.
     cells = copy.results / "tables/cells.parquet"
     rows = read_table(cells)

@@ -104,8 +104,8 @@ FIGURES: dict[str, FigureEntry] = {
             title="Figure 9: the damage to the loss is not the damage to the accuracy",
             caption="ICML 2019, Appendix, Figure 9. The paper: what an attack adds to the loss "
             "and what it takes from the accuracy are not equivalent. Both over the epochs of "
-            "usual training, and one against the other (c), a point per network and epoch: not "
-            "one curve. (d) sets the share of predictions that an attack on the label's loss "
+            "usual training, and one against the other (c), a point per network and "
+            "epoch. (d) sets the share of predictions that an attack on the label's loss "
             "changes, which the authors measure, against the vulnerability of Definition 1: on "
             "the diagonal where every prediction is right, below it where many are wrong.",
         ),

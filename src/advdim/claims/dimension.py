@@ -13,13 +13,13 @@ from advdim.claims.base import Claim, Tables
 from advdim.claims.rows import last_epochs, trained_by_pgd, undefended
 from advdim.claims.statistics import (
     differences,
+    effects_of_groups,
     either_sign,
     exponent,
     linearity,
     means_by,
     means_of,
     slope,
-    slope_in_root_dimension,
 )
 
 FIGURE = "input_dimension"
@@ -32,7 +32,7 @@ def _undefended(tables: Tables, experiment: str) -> pd.DataFrame:
 
 
 def _attacked(tables: Tables, experiment: str) -> pd.DataFrame:
-    return needs.some_change(_undefended(tables, experiment))
+    return needs.room_to_grow(needs.some_change(_undefended(tables, experiment)))
 
 
 def _at_three_sizes(tables: Tables, experiment: str) -> pd.DataFrame:
@@ -40,7 +40,18 @@ def _at_three_sizes(tables: Tables, experiment: str) -> pd.DataFrame:
 
 
 def _by_strength(tables: Tables, experiment: str) -> pd.DataFrame:
-    return needs.strengths(needs.sizes(trained_by_pgd(tables, experiment)), 3)
+    """Return the strengths, usual training among them, that have networks of several sizes."""
+    rows = needs.sizes(trained_by_pgd(tables, experiment))
+    several = rows.groupby("epsilon")["dimension"].transform("nunique") > 1
+    return rows[several]
+
+
+def _by_three_strengths(tables: Tables, experiment: str) -> pd.DataFrame:
+    return needs.strengths(_by_strength(tables, experiment), 3, "at several sizes")
+
+
+def _trade_offs(tables: Tables, experiment: str) -> pd.DataFrame:
+    return needs.some_change(needs.strengths(_by_strength(tables, experiment), 2))
 
 
 def _strongest(tables: Tables, experiment: str) -> pd.DataFrame:
@@ -56,13 +67,20 @@ def _none_and_strongest(tables: Tables, experiment: str) -> pd.DataFrame:
     return rows[strongest | plain]
 
 
-def _about_the_break(tables: Tables, experiment: str) -> pd.DataFrame:
-    rows = needs.sizes(trained_by_pgd(tables, experiment))
-    weak = rows.loc[rows["epsilon"].between(0, WEAK, inclusive="right"), "epsilon"]
-    strong = rows.loc[rows["epsilon"] >= STRONG, "epsilon"]
-    if not rows.empty and (weak.empty or strong.empty):
-        raise needs.Undecidable(f"it takes a strength up to {WEAK:g} and one from {STRONG:g} on")
-    return rows[rows["epsilon"].isin([weak.max(), strong.min()])]
+def _last_before_the_break(tables: Tables, experiment: str) -> pd.DataFrame:
+    rows = _by_strength(tables, experiment)
+    weak = rows[rows["epsilon"].between(0, WEAK, inclusive="right")]
+    if weak.empty and len(rows):
+        raise needs.Undecidable(f"it takes a strength up to {WEAK:g} at several sizes")
+    return weak[weak["epsilon"] == weak["epsilon"].max()]
+
+
+def _first_after_the_break(tables: Tables, experiment: str) -> pd.DataFrame:
+    rows = _by_strength(tables, experiment)
+    strong = rows[rows["epsilon"] >= STRONG]
+    if strong.empty and len(rows):
+        raise needs.Undecidable(f"it takes a strength from {STRONG:g} on at several sizes")
+    return strong[strong["epsilon"] == strong["epsilon"].min()]
 
 
 def _with_lemma_2(tables: Tables, experiment: str) -> pd.DataFrame:
@@ -82,31 +100,22 @@ def _first_order_deviations(rows: pd.DataFrame) -> dict[str, float]:
     )
 
 
-def _trend_of_slopes(rows: pd.DataFrame) -> float:
-    """Return the mean change, per step of strength, of the slope in sqrt(d) (least squares).
+def _trend_of_exponents(rows: pd.DataFrame) -> float:
+    """Return the mean change, per step of strength, of the exponent in d (least squares).
 
-    A strength with networks of one size has no slope; the others' are over the sizes of all.
+    Exponents are over the sizes of all strengths. Other than slopes, they do not fall where
+    gradients are merely smaller at all sizes.
     """
-    sizes = rows.groupby("epsilon")["size"].agg(set)
-    several = sizes[sizes.map(len) > 1]
-    if len(several) < 2:
-        return math.nan
-    shared = rows[rows["size"].isin(set.intersection(*several))]
-    slopes = [
-        slope_in_root_dimension(shared[shared["epsilon"] == epsilon], "grad_l1_untied")
-        for epsilon in several.index
-    ]
-    return slope(np.arange(len(slopes)), np.array(slopes))
+    shared = set.intersection(*rows.groupby("epsilon")["size"].agg(set))
+    rows = rows[rows["size"].isin(shared)]
+    found = [exponent(group, "grad_l1_untied") for _, group in rows.groupby("epsilon")]
+    return slope(np.arange(len(found)), np.array(found)) if len(found) > 1 else math.nan
 
 
-def _break_margin(rows: pd.DataFrame) -> dict[str, float]:
-    """Return by how much the exponent is above the broken one before, and below it after."""
-    strengths = sorted(rows["epsilon"].unique())
-    if len(strengths) != 2:
-        return {"": math.nan}
-    weak, strong = strengths
-    before, after = (exponent(group, "grad_l1_untied") for _, group in rows.groupby("epsilon"))
-    return {f"strength {weak:g}": before - BROKEN, f"strength {strong:g}": BROKEN - after}
+def _unlike_accuracies(rows: pd.DataFrame) -> dict[str, float]:
+    """Return how far apart two sizes' accuracies are at equal vulnerability."""
+    sizes = rows["size"].astype(str) + " px"
+    return effects_of_groups(rows["vulnerability"], rows["accuracy"], sizes)
 
 
 def _accuracy_fall(rows: pd.DataFrame) -> float:
@@ -162,12 +171,13 @@ CLAIMS = (
         select=_undefended, estimate=lambda rows: exponent(rows, "damage"),
     ),
     _claim(
-        name="slope_falls_with_strength",
-        sentence="The stronger PGD is, the smaller the slope of the gradient norm in sqrt(d).",
+        name="growth_falls_with_strength",
+        sentence="The stronger PGD is, the less the gradient norm grows with the dimension.",
         source="ICML 2019, Section 4.2, Figure 2b",
-        statistic="mean change of that slope from one strength to the next",
+        statistic="mean change, from one strength to the next, of the exponent of the gradient "
+        "norm, ties broken, in d",
         low=-math.inf, high=0,
-        select=_by_strength, estimate=_trend_of_slopes, range_source="paper",
+        select=_by_three_strengths, estimate=_trend_of_exponents, range_source="paper",
     ),
     _claim(
         name="strong_training_breaks_the_growth",
@@ -178,14 +188,22 @@ CLAIMS = (
         select=_strongest, estimate=lambda rows: exponent(rows, "grad_l1_untied"),
     ),
     _claim(
-        name="growth_breaks_near_0005",
-        sentence="The dependence on the dimension breaks near a PGD strength of .0005.",
+        name="growth_survives_below_0005",
+        sentence="Below a PGD strength of .0005 the dependence on the dimension is still there.",
         source="ICML 2019, Section 4.2, Figure 2",
-        statistic=f"exponent in d beyond {BROKEN:g} at the last strength up to {WEAK:g}, and "
-        f"short of it at "
-        f"the first from {STRONG:g} on, whichever is less",
-        low=0, high=math.inf,
-        select=_about_the_break, estimate=_break_margin, extreme="smallest",
+        statistic="exponent of the gradient norm, ties broken, in d at the last strength up to "
+        f"{WEAK:g}",
+        low=BROKEN, high=math.inf,
+        select=_last_before_the_break, estimate=lambda rows: exponent(rows, "grad_l1_untied"),
+    ),
+    _claim(
+        name="growth_is_broken_beyond_0005",
+        sentence="Beyond a PGD strength of .0005 the dependence on the dimension is broken.",
+        source="ICML 2019, Section 4.2, Figure 2",
+        statistic="exponent of the gradient norm, ties broken, in d at the first strength from "
+        f"{STRONG:g} on",
+        low=-math.inf, high=BROKEN,
+        select=_first_after_the_break, estimate=lambda rows: exponent(rows, "grad_l1_untied"),
     ),
     _claim(
         name="accuracy_is_independent_of_dimension",
@@ -204,6 +222,15 @@ CLAIMS = (
         statistic="accuracy at the largest strength less that without a method",
         low=-math.inf, high=0,
         select=_none_and_strongest, estimate=_accuracy_fall, range_source="paper",
+    ),
+    _claim(
+        name="trade_offs_are_independent_of_dimension",
+        sentence="At equal vulnerability, the accuracy does not depend on the dimension.",
+        source="ICML 2019, Section 4.2, Figure 2d",
+        statistic="largest difference between two sizes' accuracies at equal vulnerability, by a "
+        "cubic in it",
+        low=-math.inf, high=0.03,
+        select=_trade_offs, estimate=_unlike_accuracies, extreme="largest",
     ),
     _claim(
         name="damage_is_first_order",

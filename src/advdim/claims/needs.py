@@ -17,9 +17,9 @@ def sizes(rows: pd.DataFrame, least: int = 2) -> pd.DataFrame:
     return _distinct(rows, "dimension", least, "size")
 
 
-def strengths(rows: pd.DataFrame, least: int) -> pd.DataFrame:
+def strengths(rows: pd.DataFrame, least: int, where: str = "") -> pd.DataFrame:
     """Require that many strengths, usual training (0) included."""
-    return _distinct(rows, "epsilon", least, "strength")
+    return _distinct(rows, "epsilon", least, "strength", where)
 
 
 def networks(rows: pd.DataFrame) -> pd.DataFrame:
@@ -42,6 +42,20 @@ def some_change(rows: pd.DataFrame) -> pd.DataFrame:
     return _between(rows, "the attack")
 
 
+def room_to_grow(rows: pd.DataFrame) -> pd.DataFrame:
+    """Require a vulnerability that could grow like sqrt(d) over the sizes without passing 1."""
+    if rows.empty:
+        return rows
+    by_size = rows.groupby("dimension")["vulnerability"].mean()
+    share, growth = by_size.iloc[0], (by_size.index[-1] / by_size.index[0]) ** 0.5
+    if share * growth > 1:
+        raise Undecidable(
+            f"{share:.0%} of the predictions change at the smallest size already, and no share "
+            f"grows {growth:g}-fold from there: it takes a lower threshold"
+        )
+    return rows
+
+
 def some_change_by_attack(rows: pd.DataFrame) -> pd.DataFrame:
     """Require the same of every attack."""
     for attack, of_attack in rows.groupby("attack"):
@@ -59,10 +73,14 @@ def _between(rows: pd.DataFrame, attack: str) -> pd.DataFrame:
     return rows
 
 
-def _distinct(rows: pd.DataFrame, column: str, least: int, word: str) -> pd.DataFrame:
+def _distinct(
+    rows: pd.DataFrame, column: str, least: int, word: str, where: str = ""
+) -> pd.DataFrame:
     found = rows[column].nunique()
     if 0 < found < least:
-        raise Undecidable(f"it takes {least} {word}s, and the run has {found}")
+        raise Undecidable(
+            f"it takes {least} {word}s{where and ' ' + where}, and the run has {found}"
+        )
     return rows
 
 

@@ -1,4 +1,4 @@
-"""Claims of ICML 2019, Section 4.1, on PGD: what robustness costs, and how strong PGD is."""
+"""Claims of ICML 2019 on PGD: what robustness costs, and how strong PGD is."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ CLAIMS = (
     Claim(
         name="robustness_is_cheap_at_first",
         sentence="A strength exists that lowers the vulnerability much and the accuracy little.",
-        source="ICML 2019, Section 4.1, Figure 1f",
+        source="ICML 2019, Section 4.2, Figure 2c (here of the networks of Figure 1)",
         statistic=f"accuracy lost where PGD has removed {MUCH:.0%} of the vulnerability",
         low=-math.inf, high=LITTLE,
         select=_pgd_curve, estimate=_price_of_robustness, figure="regularisation_methods",

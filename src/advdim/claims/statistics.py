@@ -57,12 +57,6 @@ def exponent(rows: pd.DataFrame, value: str) -> float:
     return _common_slope(*_centred(np.log(means.columns.to_numpy(float)), means.apply(np.log)))
 
 
-def slope_in_root_dimension(rows: pd.DataFrame, value: str) -> float:
-    """Return the slope of value against sqrt(d), with an intercept per setting."""
-    means = means_by(rows, value, "dimension")
-    return _common_slope(*_centred(np.sqrt(means.columns.to_numpy(float)), means))
-
-
 def linearity(rows: pd.DataFrame, value: str) -> float:
     """Return the mean correlation of value with sqrt(d) in a setting, at three sizes or more."""
     means = means_by(rows, value, "dimension")
