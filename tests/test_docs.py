@@ -9,6 +9,7 @@ import yaml
 
 from advdim.catalogue.attacks import ATTACKS
 from advdim.catalogue.figures import FIGURES
+from advdim.claims.registry import CLAIMS
 from advdim.config import load
 from advdim.tables import TABLES
 from tests.pages import PAGES, ROOT, blocks
@@ -49,6 +50,12 @@ def test_pages_name_every_attack_and_every_table():
     for page, names in (("attacks", ATTACKS), ("tables", TABLES)):
         text = (ROOT / f"docs/{page}.md").read_text()
         assert {name for name in names if f"`{name}`" not in text} == set()
+
+
+def test_the_page_on_claims_knows_how_many_there_are():
+    with_interval = sum(not claim.universal for claim in CLAIMS)
+    said = f"There are {len(CLAIMS)} claims, {with_interval} of them with an interval."
+    assert said in (ROOT / "docs/claims.md").read_text()
 
 
 def test_the_readme_can_be_read_in_one_go():
