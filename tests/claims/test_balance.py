@@ -271,3 +271,33 @@ def test_many_ranks_that_agree_decide(networks, expected):
         {"pgd_linf": ranks, "fgsm": 2 * ranks, "seed": ranks.astype(int), "size": 32}
     )
     assert judge_rows(BY_NAME["attacks_agree"], rows).verdict == expected
+
+
+def test_growth_of_vulnerability_is_judged_where_a_threshold_leaves_it_room():
+    shares = {"pgd_linf": 20, "fmn_linf": 50, "autoattack_linf": 500, "fgsm": 1}
+    rows = [
+        {
+            "network": "net", "size": size, "dimension": 3 * size**2, "seed": seed,
+            "method": "none", "epsilon": 0.0, "dataset": "d", "attack": attack,
+            "experiments": ["here"], "status": "done", "grad_l1_median": 1.0, "threshold": at,
+            # grows fourfold and saturates
+            "vulnerability": min(0.99, share * at * (1 + 0.01 * seed) * (size / 32)),
+        }
+        for size in (32, 64, 128)
+        for seed in range(3)
+        for attack, share in shares.items()
+        for at in (0.004, 0.001, 0.016)
+    ]  # fmt: skip
+    attacks = pd.DataFrame(rows)
+    cells = attacks.drop_duplicates(["size", "seed"])
+    tables = {"cells": cells, "attack_summaries": attacks.drop(columns="grad_l1_median")}
+    claim = BY_NAME["vulnerability_grows_under_attack"]
+    chosen = claim.select(tables, "here")
+    # At 32 pixels .32 and .08 by PGD, .8 and .2 by FMN; AutoAttack changes half by the smallest.
+    assert chosen.groupby("attack")["threshold"].unique().map(list).to_dict() == {
+        "fmn_linf": [0.004],
+        "pgd_linf": [0.004],
+    }
+    assert judge(claim, tables, "here").estimate == pytest.approx(0.5, abs=1e-6)
+    nothing = {**tables, "attack_summaries": attacks[attacks["attack"] == "autoattack_linf"]}
+    assert "no share grows 4-fold" in judge(claim, nothing, "here").reason

@@ -20,7 +20,7 @@ from . import null_worlds, worlds
 
 NAMES = [claim.name for claim in CLAIMS]
 UNIVERSAL = {claim.name for claim in CLAIMS if claim.universal}
-OF_ONE = re.compile("_of_(dense|residual|fmn_linf|autoattack_linf)$")
+OF_ONE = re.compile("_of_(dense|residual|pgd_linf|fmn_linf|autoattack_linf)$")
 
 
 def verdicts(tables):

@@ -15,8 +15,8 @@ from .variation import OF_GRADIENTS, sizes_of_gradients, vary
 
 FIGURES = {
     "regularisation": ["regularisation_methods", "matched_strengths"],
-    "dimension": ["input_dimension", "attack_ladder", "first_order_damage", "attack_agreement",
-                  "bound_histograms", "counter_example", "certified_dimension",
+    "dimension": ["input_dimension", "attack_ladder", "attack_thresholds", "first_order_damage",
+                  "attack_agreement", "bound_histograms", "counter_example", "certified_dimension",
                   "initialisation_norms", "initialisation_dampening", "regularisation_by_size",
                   "training_curves", "loss_and_accuracy_damage", "early_stopping",
                   "train_test_gradients", "downsampling"],
@@ -216,9 +216,9 @@ def _attacks(true):
         for number, attack in enumerate(("fgsm", "pgd_linf", "fmn_linf", "autoattack_linf")):
             grad, dimension = cell["grad_l1"], cell["dimension"]
             power = 0.5 if true else (0.0, 0.2, -0.1, -0.1)[number]
-            vulnerability = 0.002 * grad if true or number != 1 else 0.5 / (1 + grad / 50)
+            vulnerability = 0.001 * grad if true or number != 1 else 0.1 / (1 + grad / 50)
             if not true and number >= 2:
-                vulnerability = 0.1 + 20 / (50 + grad)
+                vulnerability = 0.02 + 4 / (50 + grad)
             for threshold in (0.001, 0.01):
                 first_order = threshold * grad
                 yield {

@@ -44,16 +44,24 @@ def some_change(rows: pd.DataFrame) -> pd.DataFrame:
 
 def room_to_grow(rows: pd.DataFrame) -> pd.DataFrame:
     """Require a vulnerability that could grow like sqrt(d) over the sizes without passing 1."""
-    if rows.empty:
+    if rows.empty or has_room(rows):
         return rows
+    share, growth = _smallest_share_and_growth(rows)
+    raise Undecidable(
+        f"{share:.0%} of the predictions change at the smallest size already, and no share grows "
+        f"{growth:g}-fold from there: it takes a lower threshold"
+    )
+
+
+def has_room(rows: pd.DataFrame) -> bool:
+    """Tell whether the vulnerability could grow like sqrt(d) over the sizes without passing 1."""
+    share, growth = _smallest_share_and_growth(rows)
+    return share * growth <= 1
+
+
+def _smallest_share_and_growth(rows: pd.DataFrame) -> tuple[float, float]:
     by_size = rows.groupby("dimension")["vulnerability"].mean()
-    share, growth = by_size.iloc[0], (by_size.index[-1] / by_size.index[0]) ** 0.5
-    if share * growth > 1:
-        raise Undecidable(
-            f"{share:.0%} of the predictions change at the smallest size already, and no share "
-            f"grows {growth:g}-fold from there: it takes a lower threshold"
-        )
-    return rows
+    return by_size.iloc[0], (by_size.index[-1] / by_size.index[0]) ** 0.5
 
 
 def some_change_by_attack(rows: pd.DataFrame) -> pd.DataFrame:
