@@ -92,10 +92,11 @@ def raw_config() -> dict:
 @pytest.fixture
 def images_of_presets(monkeypatch, tmp_path):
     """A folder with the files of images that presets name, without images."""
-    table = pa.table({"image": [{"bytes": b"", "path": None}], "label": [0]})
+    table = pa.table({"image": [{"bytes": b"", "path": None}] * 3, "label": [0, 1, 0]})
     for split in ("train", "test"):
         for name in ("cat", "dog"):
             (tmp_path / "data/photographs" / split / name).mkdir(parents=True)
-            (tmp_path / "data/photographs" / split / name / "1.jpg").touch()
+            for number in (1, 2):
+                (tmp_path / "data/photographs" / split / name / f"{number}.jpg").touch()
         pq.write_table(table, tmp_path / f"data/cifar10_{split}.parquet")
     monkeypatch.chdir(tmp_path)

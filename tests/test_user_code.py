@@ -114,6 +114,13 @@ def test_an_own_attack_that_leaves_its_ball_is_named(raw, network):
         evaluate_attack(network, torch.rand(2, 1, 8, 8), torch.arange(2), attack, 0.1)
 
 
+def test_an_own_attack_that_loses_itself_in_nan_does_not_count_as_harmless(raw, network):
+    raw["attacks"]["options"]["step"]["arguments"] = {"scale": float("nan")}
+    attack = configured_attack(load(raw), "step")
+    with pytest.raises(ValueError, match="it returns NaN or infinity for 2 of 2 images"):
+        evaluate_attack(network, torch.rand(2, 1, 8, 8), torch.arange(2), attack, 0.1)
+
+
 def test_an_own_attack_may_be_a_class(raw):
     raw["attacks"]["options"]["step"] = {
         "module": "advdim.attacks.at_threshold:ProjectedGradientDescent",
@@ -168,6 +175,7 @@ MISTAKES = [
     ("methods", {"module": "no_such_module:f"}, "'methods.x': module 'no_such_module' cannot be"),
     ("methods", {"module": "OWN:smoothd"}, "has no 'smoothd'; it has smoothed, sign_step, Dense"),
     ("methods", {"module": "OWN:smoothed", "arguments": {"copy": 3}}, "argument 'copy'"),
+    ("methods", {"module": "OWN:smoothed", "arguments": {"random": 1}}, "is given 'random' by"),
     ("methods", {"module": "OWN:sign_step"}, "does not accept 4 positional"),
     ("methods", {"module": "smoothed"}, "'methods.x.module' is 'smoothed'"),
     ("methods", {"module": "OWN:smoothed", "argument": {}}, "did you mean 'arguments'?"),

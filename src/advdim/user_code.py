@@ -74,6 +74,8 @@ def call_fault(
 ) -> str | None:
     """Return half a sentence where a signature does not take what ``check_function`` describes."""
     given = {name: None for name in optional if name in signature.parameters}
+    if twice := sorted(given.keys() & arguments.keys()):
+        return f"is given {twice[0]!r} by advdim: take it out of the arguments"
     taken = [*list(signature.parameters)[:positional], *given]
     if unknown := unknown_argument(signature, arguments, taken):
         return unknown

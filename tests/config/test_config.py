@@ -75,7 +75,40 @@ MISTAKES = [
     ),
     ("networks.strided4", {"kind": "lenet"}, "holds 8", "smaller than its 5x5 kernel"),
     ("training.epochs", -1, "'training.epochs' is -1", "must be at least 0"),
-    ("training.epochs", 0, "asks for strength 0.01", "not trained (epochs: 0)"),
+    ("training.epochs", 0, "names 'maxpool4', which is neither trained", "'initialisation'"),
+    ("networks.maxpool4.training", {"epochs": 0}, "neither trained (epochs: 0) nor", "'initiali"),
+    (
+        "networks.strided4",
+        {"kind": "torchvision", "name": "resnet18", "training": {"epochs": 0}},
+        "asks for strength 0.01",
+        "not trained (epochs: 0)",
+    ),
+    (
+        "networks.maxpool4",
+        {"layers": 2, "width": 2, "padding": "circular", "dilation": 9, "head": "global_average"},
+        "holds 8, which network 'maxpool4'",
+        "wrap a 8x8 map around by 9 pixels",
+    ),
+    (
+        "datasets.digits",
+        {"source": "digits", "validation_fraction": 0.9999},
+        "'datasets.digits': of 1,348 training images, validation_fraction holds out 1348",
+        "at least 2 are needed",
+    ),
+    (
+        "datasets.digits",
+        {"source": "digits", "test_fraction": 0.0001},
+        "'datasets.digits'",
+        "there is no test image",
+    ),
+    ("attacks.examples.images", 200, "'attacks.examples.images' is 200", "at most 20"),
+    ("training.learning_rate", 1e300, "'training.learning_rate' is 1e+300", "at most 1e+30"),
+    ("attacks.threshold", 1e39, "'attacks.threshold' is 1e+39", "at most 1e+30"),
+    ("figures.font_size", 100, "'figures.font_size' is 100", "at most 40"),
+    ("results", "/", "'results' is '/'", "neither the root"),
+    ("results", "r" * 256, "'results'", "at most 255 bytes"),
+    ("networks", {"n" * 101: {"layers": 2}}, "networks", "100 at most"),
+    ("methods.m" + "m" * 100, {"module": "math:sqrt"}, "'methods.mm", "100 at most"),
     ("networks.maxpool4", {"kind": "module", "module": "no_such_module:Net"}, "no_such", "found"),
     (
         "experiments.dimension.epsilons_by_method",
@@ -175,13 +208,27 @@ def test_of_a_misspelt_key_only_that_is_said(raw_config, block, expected):
     assert sentence.startswith(f"Config key '{expected}' is unknown; did you mean '")
 
 
+def test_a_strength_in_pixels_that_is_out_of_range_normalised_is_named(raw_config):
+    raw_config["units"] = "pixel"
+    raw_config["datasets"]["digits"]["normalisation"] = {"mean": [0.5], "std": [0.5]}
+    raw_config["experiments"]["dimension"]["epsilons"] = ["1e9"]
+    with pytest.raises(ConfigError, match=r"dimension' asks for strength 1000000000; .* 1E-30 to"):
+        load(raw_config)
+
+
+def test_a_format_that_is_named_twice_is_one(raw_config):
+    raw_config["figures"] = {"formats": ["png", "pdf", "png"]}
+    assert load(raw_config).figures.formats == ["png", "pdf"]
+
+
 def test_networks_as_they_come_need_no_strengths(raw_config):
     raw_config["training"]["epochs"] = 0
+    raw_config["networks"]["maxpool4"] = {"kind": "torchvision", "name": "resnet18"}
     experiment = raw_config["experiments"]["dimension"]
     del experiment["epsilons"]
     raw_config["experiments"] = {"dimension": experiment}
     assert load(raw_config).experiments["dimension"].epsilons == ["0"]
-    raw_config["networks"]["maxpool4"]["training"] = {"epochs": 1}
+    raw_config["networks"]["maxpool4"] |= {"training": {"epochs": 1}}
     with pytest.raises(ConfigError, match=r"dimension\.epsilons' is missing"):
         load(raw_config)
 

@@ -39,6 +39,15 @@ def test_the_ladder_grows_with_the_root_of_the_dimension():
         np.testing.assert_allclose(y, x)
 
 
+def test_an_attack_that_finds_little_says_so():
+    tables = synthetic_tables()
+    ladder = tables["ladder"]
+    unknown = (ladder["rung"] == "pgd_linf") & (ladder["measure"] == "inverse_norm")
+    axes = draw("attack_ladder", {**tables, "ladder": ladder[~unknown]}).axes
+    (said,) = [text.get_text() for axis in axes for text in axis.texts]
+    assert said == "nothing found for half\nof the images"
+
+
 def test_the_ladders_panels_share_their_sizes_where_an_attack_ran_at_fewer():
     tables = synthetic_tables()
     ladder = tables["ladder"]

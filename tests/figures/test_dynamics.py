@@ -17,6 +17,14 @@ def test_curves_over_epochs_are_medians_over_seeds():
     assert strengths == {"usual training", *(rf"strength $\epsilon$ = {e}" for e in (0.01, 0.1))}
 
 
+def test_a_single_epoch_shows():
+    tables = synthetic_tables()
+    tables["epochs"] = tables["epochs"][tables["epochs"]["epoch"] == 0]
+    axis = draw("training_curves", tables).axes[0]
+    lines = [line for line in axis.lines if len(line.get_xdata())]
+    assert {(len(line.get_xdata()), line.get_marker()) for line in lines} == {(1, ".")}
+
+
 def test_a_size_has_its_colour_whatever_is_missing_in_a_panel():
     tables = synthetic_tables()
     epochs = tables["epochs"]

@@ -21,6 +21,17 @@ def test_names_of_many_networks_do_not_touch():
     assert said == {"ties broken", "at the image", "theorem"}
 
 
+def test_what_has_no_slope_says_so():
+    rows = synthetic_tables()["initialisation"]
+    zero = draw("initialisation_norms", {"initialisation": rows.assign(value=0.0)})
+    said = {text.get_text() for axis in zero.axes for text in axis.texts}
+    assert said == {"no gradient, or zero only"}
+    one_size = rows[rows["dimension"] == rows["dimension"].min()]
+    figure = draw("initialisation_exponents", {"initialisation": one_size})
+    said = {text.get_text() for axis in figure.axes for text in axis.texts}
+    assert said == {"an exponent takes two sizes"}
+
+
 def test_the_theorem_figure_shows_the_predicted_slopes():
     axes = draw("initialisation_norms", synthetic_tables()).axes
     for axis, predicted in zip(axes, PREDICTED.values(), strict=True):

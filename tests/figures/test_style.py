@@ -35,7 +35,7 @@ def test_strengths_are_marked_however_few(strengths, marked):
 def test_marks_of_a_logarithmic_axis_are_few_and_not_between(ends, marks):
     figure, (axis,) = style.panels(1, 1, FigureSettings())
     axis.plot(ends, ends)
-    style.logarithmic(axis.xaxis)
+    style.logarithmic_axis(axis.xaxis)
     figure.draw_without_rendering()
     low, high = sorted(axis.get_xlim())
     shown = [
@@ -68,3 +68,27 @@ def test_the_strength_is_that_of_the_method_that_trained():
         title = draw("input_dimension", rows).axes[0].get_legend().get_title().get_text()
         assert title == style.strength_label(cells)
         assert expected in title
+
+
+def test_a_note_on_missing_cells_lies_below_the_legend_in_the_file(tmp_path, monkeypatch):
+    tables = synthetic_tables()
+    tables["epochs"] = tables["epochs"][tables["epochs"]["epsilon"] == 0]
+    tables["cells"].loc[tables["cells"]["seed"] == 0, "status"] = "diverged"
+    figure = draw("training_curves", tables)
+    (note,), (legend,) = figure.texts, figure.legends
+    drawn, places = note.draw, []
+
+    def record(renderer):
+        drawn(renderer)
+        places.append((legend.get_window_extent().y0, note.get_window_extent().y1))
+
+    monkeypatch.setattr(note, "draw", record)
+    style.save(figure, [tmp_path / "narrow.png"], FigureSettings())
+    assert places[-1][0] > places[-1][1]
+
+
+def test_open_points_have_an_edge():
+    axes = draw("early_stopping", synthetic_tables()).axes
+    opened = [line for axis in axes for line in axis.lines if line.get_fillstyle() == "none"]
+    assert opened
+    assert all(line.get_markeredgewidth() > 0 for line in opened)

@@ -66,7 +66,8 @@ def test_images_that_are_gone_are_unknown(raw_config, tmp_path):
     for split in ("train", "test"):
         for name in ("a", "b"):
             (tmp_path / split / name).mkdir(parents=True)
-            (tmp_path / split / name / "1.png").touch()
+            for number in (1, 2):
+                (tmp_path / split / name / f"{number}.png").touch()
     raw_config["datasets"]["digits"] = {"source": "folder", "root": str(tmp_path), "native_size": 8}
     config = load(raw_config)
     for file in tmp_path.rglob("*.png"):

@@ -59,7 +59,7 @@ class Examples(Settings):
     """Which perturbed images the figure ``adversarial_examples`` shows."""
 
     attack: AttackName | str = "pgd_linf"
-    images: PositiveInt = Field(4, description="test images per size")
+    images: int = Field(4, gt=0, le=20, description="test images per size")
 
 
 class Attacks(Settings):

@@ -79,6 +79,10 @@ class ConvolutionalNetwork(Network):
                 raise ValueError(
                     f"layer {layer} would pad a {edge}x{edge} map by {dilation} reflected pixels"
                 )
+            if self.padding == "circular" and dilation > edge:
+                raise ValueError(
+                    f"layer {layer} would wrap a {edge}x{edge} map around by {dilation} pixels"
+                )
             edge = (edge - 1) // stride + 1
             if layer in self.pool_after:
                 if edge < 2:

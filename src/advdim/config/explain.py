@@ -10,10 +10,12 @@ from pydantic import BaseModel, ValidationError
 
 from advdim.user_code import PATTERN
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+# Names stand in those of files, of which a system takes 255 bytes.
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 # In words, what a text is to look like.
 SHAPES = {
-    NAME: "a name begins with a letter or digit and holds letters, digits, '_', '.' and '-' only",
+    NAME: "a name begins with a letter or digit and holds letters, digits, '_', '.' and '-' only, "
+    "100 at most",
     PATTERN: "code is named as 'package.module:name'",
 }
 

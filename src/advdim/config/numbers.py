@@ -12,6 +12,8 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 # Beyond it is a slip of the keyboard, whatever the key.
 LARGEST = 10**10
+# float32, in which networks compute, ends at 3e38.
+LARGEST_FRACTION = 1e30
 MOST_SEEDS = 10_000
 # YAML 1.1 reads these as text, since they lack the point or the sign that it asks for.
 EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
@@ -30,11 +32,13 @@ def wants_numbers(annotation: object) -> bool:
 
 
 def odd_numbers(value: object, key: Key = ()) -> Iterator[tuple[Key, object, str]]:
-    """Yield (key, value, what must be) for truth values and absurd whole numbers, at any depth."""
+    """Yield (key, value, what must be) for truth values and absurd numbers, at any depth."""
     if isinstance(value, bool):
         yield key, value, "must be a number; yes, no, true and false are truth values"
     elif isinstance(value, int) and abs(value) > LARGEST:
         yield key, value, f"must be at most {LARGEST}"
+    elif isinstance(value, float) and LARGEST_FRACTION < abs(value) < math.inf:
+        yield key, value, f"must be at most {LARGEST_FRACTION:g}"
     parts: Iterable[tuple[Any, object]] = ()
     if isinstance(value, dict):
         parts = value.items()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 from pydantic import ValidationError
 
 from advdim.catalogue.figures import FIGURES
 from advdim.config.base import merge
 from advdim.config.data import AnyDataset
+from advdim.config.dataset_problems import dataset_problems, from_where, missing_data
+from advdim.config.existing import ExistingNetwork
 from advdim.config.explain import explain, nearest
 from advdim.config.network import AnyNetwork
 from advdim.config.sweep import Config, Experiment
@@ -27,10 +28,10 @@ def _problems(config: Config) -> Iterator[str]:
     for name in config.initialisation:
         yield from _initialisation_problems(config, name)
     if not config.only_finished:
-        yield from _missing_data(config)
+        yield from missing_data(config)
     for name, network in config.networks.items():
         if fault := network.fault():
-            yield f"Config key 'networks.{name}': {fault}{_from_where(network.files())}."
+            yield f"Config key 'networks.{name}': {fault}{from_where(network.files())}."
     for name in config.attacks.threshold_by_network:
         if name not in config.networks:
             known = nearest(name, config.networks)
@@ -65,7 +66,7 @@ def _experiment_problems(config: Config, name: str, experiment: Experiment) -> I
         yield from _misfits(config, key, network, experiment.sizes)
         yield from _training_problems(config, f"networks.{network}", config.networks[network])
     yield from _untrained(config, key, experiment)
-    yield from _dataset_problems(config, key, dataset, experiment.sizes)
+    yield from dataset_problems(config, key, dataset, experiment.sizes)
     yield from _unit_problems(config, key, experiment)
     yield from _training_problems(config, f"datasets.{dataset}", config.datasets[dataset])
 
@@ -119,6 +120,12 @@ def _untrained(config: Config, key: str, experiment: Experiment) -> Iterator[str
     for name in experiment.network:
         if not comes_as_it_is(config, experiment.dataset, name):
             continue
+        if not isinstance(config.networks[name], ExistingNetwork):
+            yield (
+                f"Config key '{key}.network' names {name!r}, which is neither trained (epochs: 0) "
+                "nor made of weights: claims and figures here are of trained networks; fresh ones "
+                "are for 'initialisation'."
+            )
         wanted = {e for method in experiment.methods for e in experiment.epsilons_of(method)}
         if trained := sorted(wanted - {"0"}, key=float):
             yield (
@@ -160,42 +167,15 @@ def _misfits(config: Config, key: str, network: str, sizes: list[int]) -> Iterat
             )
 
 
-def _dataset_problems(config: Config, key: str, name: str, sizes: list[int]) -> Iterator[str]:
-    yield from _normalisation_problems(config, name)
-    edge = config.datasets[name].native_edge
-    for size in sizes:
-        if edge and size > edge and size % edge:
-            yield (
-                f"Config key '{key}.sizes' holds {size}, but dataset {name!r} has {edge}-pixel "
-                f"images: larger sizes must be multiples of {edge}."
-            )
-
-
-def _normalisation_problems(config: Config, name: str) -> Iterator[str]:
-    """Yield a sentence where a dataset's mean and deviation cannot be those of its pixels."""
-    dataset = config.datasets[name]
-    given, key = dataset.normalisation, f"Config key 'datasets.{name}.normalisation'"
-    if given is None:
-        return
-    # Only the data tell whether encoded images are grey.
-    channels = (1, 3) if dataset.decoded else (dataset.usual_channels,)
-    if len(given.mean) not in channels:
-        yield (
-            f"{key} has {len(given.mean)} values of each; the images have "
-            f"{' or '.join(map(str, channels))} channels."
-        )
-    elif not all(0 <= value <= 1 for value in given.mean) or max(given.std) > 1:
-        yield (
-            f"{key} has mean {list(given.mean)} and std {list(given.std)}, in units of pixels in "
-            "[0, 1]: divide grey levels by 255."
-        )
-
-
 def _unit_problems(config: Config, key: str, experiment: Experiment) -> Iterator[str]:
     """Refuse strengths in pixels that cannot be told in normalised units before the data are."""
     strengths = {e for method in experiment.methods for e in experiment.epsilons_of(method)}
     known = config.datasets[experiment.dataset].normalisation is not None
-    if config.units == "pixel" and not known and not strengths <= {"0"}:
+    if config.units != "pixel":
+        return
+    if known:
+        yield from _strengths_out_of_range(config, key, experiment)
+    elif not strengths <= {"0"}:
         yield (
             f"Config key 'units' is 'pixel', and '{key}' has training strengths: give "
             f"'datasets.{experiment.dataset}.normalisation', by which they are told in normalised "
@@ -203,30 +183,13 @@ def _unit_problems(config: Config, key: str, experiment: Experiment) -> Iterator
         )
 
 
-def _missing_data(config: Config) -> Iterator[str]:
-    """Yield a sentence for every dataset in use of which something is missing or wrong on disk."""
-    used = {experiment.dataset for experiment in config.experiments.values()}
-    used |= {experiment.dataset for experiment in config.initialisation.values()}
-    for name in sorted(used & config.datasets.keys()):
-        dataset = config.datasets[name]
-        if missing := dataset.missing() or _one_class(dataset):
-            places = [getattr(dataset, key, None) for key in dataset.places]
-            yield f"Config key 'datasets.{name}': {missing}{_from_where(places)}."
-
-
-def _one_class(dataset: AnyDataset) -> str | None:
-    if dataset.usual_classes() != 1:
-        return None
-    return "there is one class only, so that every answer is right (folders are SPLIT/CLASS/FILE)"
-
-
-def _from_where(places: Iterable[object]) -> str:
-    """Return, for a sentence on files, where relative paths start; nothing where none is."""
-    flat = [part for place in places for part in (place if isinstance(place, list) else [place])]
-    given = [Path(part).expanduser() for part in flat if isinstance(part, str | Path)]
-    if not all(path.is_absolute() or path.exists() for path in given):
-        return f" (relative paths start from {str(Path.cwd())!r})"
-    return ""
+def _strengths_out_of_range(config: Config, key: str, experiment: Experiment) -> Iterator[str]:
+    for method in experiment.methods:
+        for epsilon in experiment.epsilons_of(method):
+            try:
+                config.strength(experiment.dataset, method, epsilon)
+            except ValueError as error:
+                yield f"Config key '{key}' asks for strength {epsilon}; normalised, it {error}."
 
 
 def _training_problems(config: Config, owner: str, block: AnyDataset | AnyNetwork) -> list[str]:
@@ -275,4 +238,4 @@ def _initialisation_problems(config: Config, name: str) -> Iterator[str]:
                 "initialisation has none."
             )
         yield from _misfits(config, key, network, experiment.sizes)
-    yield from _dataset_problems(config, key, experiment.dataset, experiment.sizes)
+    yield from dataset_problems(config, key, experiment.dataset, experiment.sizes)

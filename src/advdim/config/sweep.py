@@ -24,6 +24,9 @@ from advdim.config.numbers import Edge, Seeds
 from advdim.config.training import Method, Methods, Training
 from advdim.units import Normalisation, Units, to_normalised
 
+# Of a file or a folder, on all file systems in use.
+LONGEST_NAME = 255
+
 
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
@@ -62,9 +65,11 @@ class Experiment(Settings):
 class FigureSettings(Settings):
     """How every figure is drawn and saved."""
 
-    formats: list[typing.Literal["pdf", "png", "svg"]] = Field(["pdf", "png"], min_length=1)
+    formats: Annotated[
+        list[typing.Literal["pdf", "png", "svg"]], AfterValidator(lambda f: list(dict.fromkeys(f)))
+    ] = Field(["pdf", "png"], min_length=1)
     dpi: int = Field(150, gt=0, le=2400)
-    font_size: float = Field(9.0, gt=0, le=100)
+    font_size: float = Field(9.0, gt=0, le=40)
     spline_smoothing: float = Field(200.0, ge=0, description="of Figure 2d, s, in percent squared")
 
 
@@ -83,10 +88,14 @@ def _default_torchvision_name(datasets: object) -> object:
 def _results_folder(value: str) -> str:
     """Return the folder without ``~`` and a trailing slash; refuse what cannot be one."""
     path = Path(value).expanduser()
-    if path.resolve() == Path.cwd().resolve() or not value.strip():
-        raise ValueError("must name a folder of its own, not the one that the sweep starts in")
+    if path.resolve() in {Path.cwd().resolve(), Path(path.anchor)} or not value.strip():
+        raise ValueError(
+            "must name a folder of its own, neither the root nor the one that the sweep starts in"
+        )
     if refused := sorted(set("{}*?[]\\\n\t") & set(value)):
         raise ValueError(f"must not hold {refused[0]!r}")
+    if long := next((part for part in path.parts if len(part.encode()) > LONGEST_NAME), None):
+        raise ValueError(f"holds a name of {len(long)} letters; at most {LONGEST_NAME} bytes")
     file = next((p for p in (path, *path.parents) if p.exists() and not p.is_dir()), None)
     if file:
         raise ValueError(f"must name a folder, and {str(file)!r} is a file")

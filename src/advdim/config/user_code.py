@@ -13,7 +13,7 @@ from advdim.config.base import Settings
 from advdim.config.explain import ConfigError, nearest
 from advdim.config.numbers import Arguments
 
-NAME = re.compile(r"^[a-z0-9_]+$")
+NAME = re.compile(r"^[a-z0-9_]{1,100}$")
 
 
 class UserCode(Settings):
@@ -70,7 +70,9 @@ def refuse_unknown(value: Any, block: str, known: Iterable[str], what: str) -> A
                 f"{key} is unknown; {nearest(str(name), known)} {what} of your own gives 'module'."
             )
         if not NAME.match(str(name)):
-            raise ConfigError(f"{key}: a name holds the characters a-z, 0-9 and _ only.")
+            raise ConfigError(
+                f"{key}: a name holds the characters a-z, 0-9 and _ only, 100 at most."
+            )
         if hasattr(Settings, name) or name in {"names", "user", "none"}:
             raise ConfigError(f"{key}: this name has a meaning of its own; choose another.")
     return value

@@ -17,7 +17,7 @@ from advdim.figures.style import (
     ATTACK_MARKERS,
     LABELS,
     LEGEND,
-    logarithmic,
+    logarithmic_axis,
     note_missing,
     panels,
     say_empty,
@@ -95,7 +95,7 @@ def attack_thresholds(tables: Mapping[str, pd.DataFrame], settings: FigureSettin
             top.plot(curve.index, y, **style, label=label)
             below.plot(curve["strength"], y, **style)
         for axis in (top, below):
-            logarithmic(axis.xaxis)
+            logarithmic_axis(axis.xaxis)
             axis.set_ylim(-3, 103)
     _share_legend(figure, axes)
     note_missing(figure, tables["cells"])
@@ -130,7 +130,7 @@ def first_order_damage(tables: Mapping[str, pd.DataFrame], settings: FigureSetti
         ends = [of_attack["first_order"].min(), of_attack["first_order"].max()]
         below.plot(ends, ends, ":", color="0.4", lw=1)
         for axis in (top.xaxis, below.xaxis, below.yaxis):
-            logarithmic(axis)
+            logarithmic_axis(axis)
         top.set_ylim(bottom=0)
     _share_legend(figure, axes)
     note_missing(figure, tables["cells"])
@@ -163,11 +163,14 @@ def attack_ladder(tables: Mapping[str, pd.DataFrame], settings: FigureSettings) 
 
 
 def _ladder_panel(axis: Axes, rows: pd.DataFrame, rung: str, measure: str) -> None:
-    rows = rows[(rows["rung"] == rung) & (rows["measure"] == measure)]
+    of_rung = rows[rows["rung"] == rung]
+    rows = of_rung[of_rung["measure"] == measure]
     axis.set_xlabel(LABELS["root_dimension"])
     axis.set_ylabel(LABELS[measure])
     if rows.empty:
-        say_empty(axis, "no finished cell")
+        say_empty(
+            axis, "nothing found for half\nof the images" if len(of_rung) else "no finished cell"
+        )
         return
     colours = sequential(rows["epsilon"])
     for epsilon, group in rows.groupby("epsilon"):

@@ -16,6 +16,7 @@ from advdim.figures.style import (
     LABELS,
     LEGEND,
     Colour,
+    logarithmic_axis,
     note_missing,
     panels,
     quantity_colours,
@@ -52,7 +53,8 @@ def bound_histograms(tables: Mapping[str, pd.DataFrame], settings: FigureSetting
     ):
         values = {QUANTITIES[name]: (rows[name] * scale, COLOURS[name]) for name in names}
         _histograms(axis, values, logarithmic=True)
-        axis.set(xlabel=unit, xscale="log")
+        logarithmic_axis(axis.xaxis)
+        axis.set_xlabel(unit)
         axis.set_title(title, fontsize="medium")
     ratios = {
         f"{QUANTITIES[attack]} / {QUANTITIES[bound]}": (decades(rows[attack], rows[bound]), colour)
@@ -92,7 +94,8 @@ def counter_example(tables: Mapping[str, pd.DataFrame], settings: FigureSettings
             )  # fmt: skip
         ends = [attack[attack > 0].min(), attack.max()]
         axes[0].plot(ends, ends, "-", color="0.2", lw=1, label="equal: above, it does not hold")
-        axes[0].set(xscale="log", yscale="log")
+        for direction in (axes[0].xaxis, axes[0].yaxis):
+            logarithmic_axis(direction)
         axes[0].legend(markerscale=4, loc="upper center", bbox_to_anchor=(0.5, -0.27), **LEGEND)
     ratios = {
         QUANTITIES[name]: (-decades(rows["best_attack_l2"], rows[name]), COLOURS[name])

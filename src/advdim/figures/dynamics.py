@@ -15,6 +15,7 @@ from advdim.figures.style import (
     LABELS,
     LEGEND,
     Colour,
+    legend_columns,
     note_missing,
     panels,
     say_empty,
@@ -109,7 +110,7 @@ def early_stopping(tables: Mapping[str, pd.DataFrame], settings: FigureSettings)
             colour = colours[row.size]
             axis.plot(
                 last, best, "o", ms=5, color=colour, alpha=0.8,
-                mfc=colour if row.method == "none" else "white",
+                fillstyle="full" if row.method == "none" else "none", mew=1,
             )  # fmt: skip
         axis.set(xlabel=f"{LABELS[measure]}, last epoch", ylabel="the same, lowest test loss")
     _size_legend(figure, colours, {})
@@ -162,15 +163,17 @@ def _over_epochs(
     axis.set_xlabel("epoch")
     axis.set_ylabel(LABELS[measure])
     if rows.empty:
-        say_empty(axis, "no finished cell")
+        say_empty(axis, "no epoch of training")
     for size, of_size in rows.groupby("size"):
         median = scaled(of_size[measure], measure).groupby(of_size["epoch"]).median()
-        axis.plot(median.index, median, style, lw=1.3, color=colours[size])
+        # one epoch is no line
+        marker = "." if len(median) == 1 else ""
+        axis.plot(median.index, median, style, marker=marker, lw=1.3, color=colours[size])
 
 
 def _diagonal(axis: Axes, values: pd.Series) -> None:
     if values.empty:
-        say_empty(axis, "no finished cell")
+        say_empty(axis, "no epoch of training")
         return
     ends = [values.min(), values.max()]
     axis.plot(ends, ends, "--", color="0.5", lw=1, zorder=0)
@@ -179,7 +182,7 @@ def _diagonal(axis: Axes, values: pd.Series) -> None:
 def _gap_against_dimension(axis: Axes, gaps: pd.DataFrame) -> None:
     axis.set(xlabel=LABELS["root_dimension"], ylabel=LABELS["gap"])
     if gaps.empty:
-        say_empty(axis, "no finished cell")
+        say_empty(axis, "no epoch of training")
         return
     grouped = gaps.groupby("dimension")["gap"]
     median, x = grouped.median(), np.sqrt(grouped.median().index.to_numpy(float))
@@ -193,4 +196,6 @@ def _size_legend(figure: Figure, colours: Mapping[Any, Colour], styles: Mapping[
     line: Callable[..., list] = figure.axes[0].plot
     handles = [line([], [], "-", color=c, label=f"{size} px")[0] for size, c in colours.items()]
     handles += [line([], [], s, color="0.3", label=name)[0] for name, s in styles.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=6, **LEGEND)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=legend_columns(figure), **LEGEND
+    )

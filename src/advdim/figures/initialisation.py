@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from advdim.config.sweep import FigureSettings
-from advdim.figures.style import LEGEND, distinct, panels
+from advdim.figures.style import LEGEND, distinct, panels, say_empty
 from advdim.tables.exponents import PREDICTED, exponent_over_seeds, predicted_exponent
 
 SHOWN = {
@@ -37,7 +37,9 @@ def initialisation_norms(tables: Mapping[str, pd.DataFrame], settings: FigureSet
     figure, axes = panels(2, 3, settings)
     colours = distinct(rows["network"].unique())
     for axis, (statistic, label) in zip(axes, SHOWN.items(), strict=True):
-        chosen = rows[rows["statistic"] == f"{statistic}_untied"]
+        chosen = rows[(rows["statistic"] == f"{statistic}_untied") & (rows["value"] > 0)]
+        if chosen.empty:
+            say_empty(axis, "no gradient, or zero only")
         for network, of_network in chosen.groupby("network", sort=False):
             means = np.exp(np.log(of_network["value"]).groupby(of_network["dimension"]).mean())
             relative = means / means.iloc[0]
@@ -70,6 +72,7 @@ def initialisation_exponents(
     rows = tables["initialisation"]
     figure, axes = panels(2, 3, settings)
     networks = list(dict.fromkeys(rows["network"]))
+    several_sizes = len(set(rows["dimension"])) > 1
     figure.set_figheight(max(figure.get_figheight(), 2 * (1 + LINE * len(networks))))
     for number, (axis, (statistic, label)) in enumerate(zip(axes, SHOWN.items(), strict=True)):
         for place, network in enumerate(networks):
@@ -89,6 +92,8 @@ def initialisation_exponents(
                 axis.plot(
                     [expected] * 2, ends, "-", color="0.6", lw=3, zorder=0, label="Appendix B"
                 )
+        if not several_sizes:
+            say_empty(axis, "an exponent takes two sizes")
         axis.axvline(PREDICTED[statistic], ls="--", color="0.5", zorder=0, label="theorem")
         axis.set_xlabel(f"exponent of {label}")
         axis.set_ylabel("network" if number % 3 == 0 else " ")

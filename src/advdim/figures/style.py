@@ -216,7 +216,7 @@ def strength_axis(axis: Axes, positions: dict[float, float], label: str) -> None
     axis.xaxis.set_minor_locator(NullLocator())
 
 
-def logarithmic(axis: Axis) -> None:
+def logarithmic_axis(axis: Axis) -> None:
     """Make an axis logarithmic, with few marks: those between decades print over each other."""
     axis.axes.set(**{"xscale" if isinstance(axis, XAxis) else "yscale": "log"})
     axis.set_minor_formatter(NullFormatter())
@@ -238,6 +238,11 @@ def strength_label(rows: pd.DataFrame) -> str:
     """Name the strength of training by its method, where the rows have one method only."""
     names = [name for name in rows["method"].unique() if name != "none"]
     return rf"{METHOD_LABELS[names[0]]}, $\epsilon$" if len(names) == 1 else r"strength $\epsilon$"
+
+
+def legend_columns(figure: Figure) -> int:
+    """Return how many short entries of a legend fit side by side."""
+    return min(6, int(figure.get_figwidth() / 1.2))
 
 
 def say_empty(axis: Axes, reason: str) -> None:
@@ -265,6 +270,9 @@ def save(figure: Figure, paths: Iterable[str | Path], settings: FigureSettings) 
     # Its layout, half of what a file takes, is found once for all of them.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
+    for legend in figure.legends:
+        # Otherwise it goes to the edge of what is saved, over the note on missing cells.
+        legend.set_bbox_to_anchor((0, 0, 1, 1), transform=figure.transFigure)
     for path in paths:
         _save(figure, path, settings)
 

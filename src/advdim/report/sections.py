@@ -19,7 +19,10 @@ FIGURES_OF_PARTS: dict[str, tuple[str, ...]] = {
         "regularisation_methods",
         "matched_strengths",
     ),
-    "ICML 2019, Section 4.2: input dimension, Figure 2": ("input_dimension",),
+    "ICML 2019, Section 4.2: input dimension, Figure 2": (
+        "input_dimension",
+        "attack_thresholds",
+    ),
     "ICML 2019, Appendix: Figures 4 to 13": (
         "attack_agreement",
         "regularisation_by_size",
