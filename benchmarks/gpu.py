@@ -129,7 +129,8 @@ def run_tests(run: Run) -> dict[str, Any]:
         done = processes.run([*command, *run.settings.tests], seconds, ROOT)
     except subprocess.TimeoutExpired as error:
         said.write_text(f"{error.stdout}{error.stderr}")
-        raise
+        run.failed.append(f"tests: not done in {seconds:g} seconds")
+        return {"passed": False, "summary": f"not done in {seconds:g} seconds"}
     said.write_text(done.stdout + done.stderr)
     summary = processes.last_line(done).strip("= ")
     if done.returncode:
@@ -181,14 +182,15 @@ def _same(name: str, one: Path, other: Path) -> bool:
 
 def together(run: Run) -> list[dict[str, Any]]:
     """Return the speed of cells at once, without and with NVIDIA's Multi-Process Service."""
-    return list(cells_together(run.settings, run.clock, run.skipped))
+    return list(cells_together(run.settings, run.clock, run.skipped, run.failed))
 
 
 def time_steps(run: Run) -> list[dict[str, Any]]:
     """Return a row per size, method and variant, the first sizes first."""
     errors: dict[str, Exception] = {}
     rows = list(compare(run.settings, run.clock.left, errors))
-    run.skipped += [f"{what}: {error}" for what, error in errors.items()]
+    for what, error in errors.items():
+        (run.failed if processes.is_failure(error) else run.skipped).append(f"{what}: {error}")
     return rows
 
 

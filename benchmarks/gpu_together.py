@@ -23,7 +23,7 @@ START_SECONDS = 90
 
 
 def cells_together(
-    settings: argparse.Namespace, clock: processes.Clock, skipped: list[str]
+    settings: argparse.Namespace, clock: processes.Clock, skipped: list[str], failed: list[str]
 ) -> Iterator[dict[str, Any]]:
     """Yield the images per second of 1, 2, ... processes that train beside one another.
 
@@ -46,7 +46,7 @@ def cells_together(
                 except (processes.TooLateError, subprocess.TimeoutExpired):
                     skipped.append(f"{what}: no time was left")
                 except (OSError, RuntimeError) as error:
-                    skipped.append(f"{what}: {error}")
+                    (failed if processes.is_failure(error) else skipped).append(f"{what}: {error}")
                 else:
                     yield {"cells": count, "service": shared, "images_per_second": speed}
 

@@ -11,6 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
+class NotThereError(ValueError):
+    """The device has not what a measurement needs."""
+
+
 class TooLateError(Exception):
     """No time is left for this."""
 
@@ -73,6 +77,12 @@ def finish(
     return subprocess.CompletedProcess(process.args, process.returncode, *said)
 
 
+def is_failure(error: Exception) -> bool:
+    """Tell a fault of the code from a want of time, of memory, or of what a device can do."""
+    wanting = isinstance(error, NotThereError | TooLateError | subprocess.TimeoutExpired)
+    return not wanting and "out of memory" not in str(error)
+
+
 def end(process: subprocess.Popen[str]) -> None:
     """Kill what still runs of a process and of all that it started."""
     # what it started outlives it, and holds its pipes open
@@ -84,8 +94,15 @@ def end(process: subprocess.Popen[str]) -> None:
 def output(done: subprocess.CompletedProcess[str]) -> str:
     """Return what a process printed; raises FailedError where it ended with an error."""
     if done.returncode:
-        raise FailedError(last_line(done))
+        raise FailedError(complaint(done))
     return done.stdout
+
+
+def complaint(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the line that says why a process ended with an error."""
+    lines = (done.stdout + done.stderr).splitlines()
+    # what follows it says how to compile with more checks
+    return next((line for line in reversed(lines) if "CUDA error" in line), last_line(done))
 
 
 def last_line(done: subprocess.CompletedProcess[str]) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 import processes
 import torch
+from processes import NotThereError
 from reference import copy_weights, plain_network, plain_pgd, plain_step
 from torch import Tensor, nn
 
@@ -52,10 +53,6 @@ PASSES = {
 }
 PASSES |= {"pgd_linf": 17, "evaluation": 1, "test_attack": 2 * ATTACK_STEPS + 1}
 MEASURING = ("evaluation", "test_attack")
-
-
-class NotThereError(ValueError):
-    """A device does not have what is asked of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

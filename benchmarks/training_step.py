@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from processes import TooLateError
+from processes import NotThereError, TooLateError, is_failure
 from step_figure import draw
-from timed_step import PASSES, VARIANTS, NotThereError, Step, add_options, differs
+from timed_step import PASSES, VARIANTS, Step, add_options, differs
 
 USUAL = ["none", "grad_l1", "aug_linf", "pgd_linf", "evaluation", "test_attack"]
 MEASURES = ["times_the_plain_step", "nanoseconds_per_pixel"]
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(json.dumps({"device": settings.device, "rows": rows, "skipped": reasons}, indent=2))
     if settings.figure and rows:
         draw(rows, settings.figure, MEASURES)
-    return int(any(not isinstance(error, NotThereError) for error in skipped.values()))
+    return int(any(map(is_failure, skipped.values())))
 
 
 def _parser() -> argparse.ArgumentParser:

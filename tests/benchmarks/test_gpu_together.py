@@ -29,19 +29,17 @@ def test_a_dead_worker_ends_its_row_only(together, monkeypatch):
     start = together.processes.start
 
     def first_dies(command, *arguments):
-        dead = [sys.executable, "-c", "import sys; sys.exit('no memory')"]
+        dead = [sys.executable, "-c", "import sys; sys.exit('no kernel')"]
         return start(dead if command[-1] == "1" else command, *arguments)
 
     monkeypatch.setattr(together.processes, "start", first_dies)
-    skipped = []
+    skipped, failed = [], []
     clock = together.processes.Clock(5)
-    (row,) = together.cells_together(Namespace(**TINY), clock, skipped)
+    (row,) = together.cells_together(Namespace(**TINY), clock, skipped, failed)
     assert row["cells"] == 1
     assert row["images_per_second"] > 0
-    assert skipped == [
-        "2 cells at once: no memory",
-        "cells at once, with nvidia-cuda-mps-control: it is not there",
-    ]
+    assert failed == ["2 cells at once: no kernel"]
+    assert skipped == ["cells at once, with nvidia-cuda-mps-control: it is not there"]
 
 
 @pytest.fixture
@@ -58,9 +56,10 @@ def service(monkeypatch, tmp_path):
 
 
 def with_service(together):
-    skipped = []
+    skipped, failed = [], []
     settings = Namespace(**{**TINY, "device": "cuda", "cells": []})
-    assert list(together.cells_together(settings, together.processes.Clock(1), skipped)) == []
+    clock = together.processes.Clock(1)
+    assert list(together.cells_together(settings, clock, skipped, failed)) == failed == []
     return skipped
 
 

@@ -49,6 +49,10 @@ def test_what_is_left_of_a_group_ends_with_its_process(processes):
     [
         ("import sys; print('much'); sys.exit('first\\nno memory')", "no memory"),
         ("import os; os._exit(3)", "it ended with code 3"),
+        (
+            "import sys; sys.exit('x: CUDA error: lost\\nCompile with checks')",
+            "x: CUDA error: lost",
+        ),
     ],
 )
 def test_an_error_is_the_last_line_that_was_said(processes, program, sentence):

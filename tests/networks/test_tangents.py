@@ -8,6 +8,7 @@ from torch import nn
 from torch.autograd.forward_ad import dual_level, make_dual, unpack_dual
 
 from advdim.networks.low_precision import anchored, low_precision, low_precision_backward
+from advdim.networks.precision import arithmetic
 from advdim.networks.tangents import can_linearize, linearize
 from advdim.training.regularisers import objective
 
@@ -142,3 +143,9 @@ def test_a_twin_does_what_such_a_sequence_does(made, twin):
     network = made(*network_with(LAYERS["max pool"]()).float()).eval()
     inputs = torch.rand(5, 2, 6, 6)
     assert torch.allclose(twin(network)(inputs), network(inputs), rtol=0.05, atol=0.05)
+
+
+def test_a_first_layer_kept_in_float32_is_pushed_through_all_the_same():
+    network = network_with(LAYERS["rectifier"]()).float()
+    arithmetic("tf32", network)
+    assert can_linearize(network)

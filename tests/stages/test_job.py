@@ -34,7 +34,9 @@ class Faulty(torch.nn.Linear):
             if self.fault == "full disk":
                 raise OSError("No space left on device")
             if self.fault == "no room on the GPU":
-                raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling a function")
+                raise RuntimeError(
+                    "CUDA error: CUBLAS_STATUS_ALLOC_FAILED\nCompile with more checks"
+                )
             if self.fault == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(1000)
@@ -222,11 +224,17 @@ def test_an_error_of_the_machine_ends_the_process_to_be_tried_again(sweep, tmp_p
     assert read_record(train.record(config))["status"] == "done"
 
 
-def test_an_error_of_the_machine_that_stays_is_named_in_the_record(sweep):
-    config, train, _ = sweep("full disk")
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("full disk", "OSError: No space left on device"),
+        ("no room on the GPU", "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED"),
+    ],
+)
+def test_an_error_of_the_machine_that_stays_is_named_in_the_record(sweep, fault, said):
+    config, train, _ = sweep(fault)
     assert [run(config, train) for _ in range(MOST_STARTS + 1)] == [1, 1, 1, 0]
-    error = read_record(train.record(config))["error"]
-    assert "3 times (OSError: No space left on device)" in error
+    assert f"3 times ({said})" in read_record(train.record(config))["error"]
 
 
 def test_a_hanging_worker_is_ended_and_its_cell_continues(sweep, tmp_path):
@@ -307,7 +315,9 @@ def test_a_failed_preparation_is_named_by_what_hangs_on_it(raw_config, tmp_path)
     for split in ("train", "test"):
         for name in ("a", "b"):
             (tmp_path / split / name).mkdir(parents=True)
-            (tmp_path / split / name / "1.png").write_bytes(f"no image {split} {name}".encode())
+            for number in (1, 2):
+                text = f"no image {split} {name} {number}"
+                (tmp_path / split / name / f"{number}.png").write_bytes(text.encode())
     raw_config["datasets"]["photos"] = {
         "source": "folder", "root": str(tmp_path), "native_size": 8
     }  # fmt: skip

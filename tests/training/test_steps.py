@@ -203,10 +203,12 @@ def test_a_recorded_step_has_the_bits_of_a_computed_one(cell, strict, method, ar
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("method", ["pgd_linf", "grad_l1", "cross_lipschitz"])
 @pytest.mark.parametrize("precision", CRAFTING)
-def test_steps_of_every_precision_can_be_recorded(cell, strict, precision):
+def test_steps_of_every_precision_can_be_recorded(cell, strict, precision, method):
     settings = {"precision": precision, "batch_size": 12}
-    assert_same(*(trained(cell(device="cuda", recorded=r, **settings)) for r in (True, False)))
+    made = (cell(method, device="cuda", recorded=r, **settings) for r in (True, False))
+    assert_same(*map(trained, made))
 
 
 @pytest.mark.gpu

@@ -57,16 +57,15 @@ def in_turn(network: nn.Module) -> list[nn.Module] | None:
 def has_hooks(module: nn.Module) -> bool:
     """Tell whether something else is called along with a module, as ``spectral_norm`` sets it.
 
-    It may change the module's weights, inputs, outputs or gradients.
+    It may change the module's weights, inputs, outputs or gradients. A hook with an attribute
+    ``same_function`` changes the arithmetic alone.
     """
-    return any(
-        (
-            module._forward_pre_hooks,
-            module._forward_hooks,
-            module._backward_pre_hooks,
-            module._backward_hooks,
-        )
+    hooks = (
+        hook
+        for kind in ("forward_pre", "forward", "backward_pre", "backward")
+        for hook in getattr(module, f"_{kind}_hooks").values()
     )
+    return not all(hasattr(hook, "same_function") for hook in hooks)
 
 
 def padded(convolution: nn.Conv2d, maps: Tensor) -> Tensor:

@@ -123,6 +123,9 @@ def _keep_first_layer_exact(network: nn.Module) -> None:
     def after(*_: object) -> None:
         entered.pop().close()
 
+    # Else gradient penalties would take these for hooks of the user's, and the slower way.
+    for hook in (before, after):
+        hook.same_function = True  # type: ignore[attr-defined]
     first.register_forward_pre_hook(before)
     first.register_forward_hook(after, always_call=True)
 

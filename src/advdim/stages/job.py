@@ -213,11 +213,16 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[-1] if lines else 'no message'}"
+    lines = str(error).strip().splitlines() or ["no message"]
+    # CUDA says what went wrong first, and last how to compile with more checks.
+    of_the_gpu = [line for line in lines if OF_THE_GPU.search(line)]
+    return f"{type(error).__name__}: {(of_the_gpu or lines)[-1]}"
 
 
 def _is_of_the_machine(error: Exception) -> bool:
+    if isinstance(error, GivenUpError):
+        # though it tells of one
+        return False
     torch = sys.modules.get("torch")
     lost = (torch.AcceleratorError, torch.OutOfMemoryError) if torch else ()
     found = isinstance(error, RuntimeError) and OF_THE_GPU.search(str(error))
