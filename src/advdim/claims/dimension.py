@@ -100,6 +100,11 @@ def _first_order_deviations(rows: pd.DataFrame) -> dict[str, float]:
     )
 
 
+def _growth(rows: pd.DataFrame) -> float:
+    """Return the exponent of the gradient norm, ties broken, in d."""
+    return exponent(rows, "grad_l1_untied")
+
+
 def _trend_of_exponents(rows: pd.DataFrame) -> float:
     """Return the mean change, per step of strength, of the exponent in d (least squares).
 
@@ -108,7 +113,7 @@ def _trend_of_exponents(rows: pd.DataFrame) -> float:
     """
     shared = set.intersection(*rows.groupby("epsilon")["size"].agg(set))
     rows = rows[rows["size"].isin(shared)]
-    found = [exponent(group, "grad_l1_untied") for _, group in rows.groupby("epsilon")]
+    found = [_growth(group) for _, group in rows.groupby("epsilon")]
     return slope(np.arange(len(found)), np.array(found)) if len(found) > 1 else math.nan
 
 
@@ -135,7 +140,7 @@ CLAIMS = (
         source="ICML 2019, Section 4.2, Figure 2b (ties broken)",
         statistic="exponent of the gradient norm, ties broken, in d",
         low=0.35, high=0.65,
-        select=_undefended, estimate=lambda rows: exponent(rows, "grad_l1_untied"),
+        select=_undefended, estimate=_growth,
     ),
     _claim(
         name="gradients_grow_after_training_at_the_image",
@@ -185,7 +190,7 @@ CLAIMS = (
         source="ICML 2019, Section 4.2, Figure 2b",
         statistic="exponent of the gradient norm, ties broken, in d at the largest strength",
         low=-math.inf, high=0.15,
-        select=_strongest, estimate=lambda rows: exponent(rows, "grad_l1_untied"),
+        select=_strongest, estimate=_growth,
     ),
     _claim(
         name="growth_survives_below_0005",
@@ -194,7 +199,7 @@ CLAIMS = (
         statistic="exponent of the gradient norm, ties broken, in d at the last strength up to "
         f"{WEAK:g}",
         low=BROKEN, high=math.inf,
-        select=_last_before_the_break, estimate=lambda rows: exponent(rows, "grad_l1_untied"),
+        select=_last_before_the_break, estimate=_growth,
     ),
     _claim(
         name="growth_is_broken_beyond_0005",
@@ -203,7 +208,7 @@ CLAIMS = (
         statistic="exponent of the gradient norm, ties broken, in d at the first strength from "
         f"{STRONG:g} on",
         low=-math.inf, high=BROKEN,
-        select=_first_after_the_break, estimate=lambda rows: exponent(rows, "grad_l1_untied"),
+        select=_first_after_the_break, estimate=_growth,
     ),
     _claim(
         name="accuracy_is_independent_of_dimension",

@@ -178,14 +178,9 @@ def _ladder_panel(axis: Axes, rows: pd.DataFrame, rung: str, measure: str) -> No
         axis.plot(x, y, ".", ms=4, color=colours[epsilon], alpha=0.6)
         median = y.groupby(x).median()
         axis.plot(
-            median.index,
-            median,
-            "o--",
-            ms=3.5,
-            lw=1.2,
-            color=colours[epsilon],
+            median.index, median, "o--", ms=3.5, lw=1.2, color=colours[epsilon],
             label=f"{epsilon:g}",
-        )
+        )  # fmt: skip
     axis.set_ylim(bottom=0)
     axis.set_xlim(left=0)
 
