@@ -103,6 +103,7 @@ MISTAKES = [
     ),
     ("attacks.examples.images", 200, "'attacks.examples.images' is 200", "at most 20"),
     ("training.learning_rate", 1e300, "'training.learning_rate' is 1e+300", "at most 1e+30"),
+    ("training.learning_rate", "1e300", "'training.learning_rate' is '1e300'", "at most 1e+30"),
     ("attacks.threshold", 1e39, "'attacks.threshold' is 1e+39", "at most 1e+30"),
     ("figures.font_size", 100, "'figures.font_size' is 100", "at most 40"),
     ("results", "/", "'results' is '/'", "neither the root"),

@@ -37,7 +37,8 @@ def odd_numbers(value: object, key: Key = ()) -> Iterator[tuple[Key, object, str
         yield key, value, "must be a number; yes, no, true and false are truth values"
     elif isinstance(value, int) and abs(value) > LARGEST:
         yield key, value, f"must be at most {LARGEST}"
-    elif isinstance(value, float) and LARGEST_FRACTION < abs(value) < math.inf:
+    number = as_written(value)
+    if isinstance(number, float) and LARGEST_FRACTION < abs(number) < math.inf:
         yield key, value, f"must be at most {LARGEST_FRACTION:g}"
     parts: Iterable[tuple[Any, object]] = ()
     if isinstance(value, dict):
