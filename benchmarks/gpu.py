@@ -129,8 +129,9 @@ def run_tests(run: Run) -> dict[str, Any]:
         done = processes.run([*command, *run.settings.tests], seconds, ROOT)
     except subprocess.TimeoutExpired as error:
         said.write_text(f"{error.stdout}{error.stderr}")
-        run.failed.append(f"tests: not done in {seconds:g} seconds")
-        return {"passed": False, "summary": f"not done in {seconds:g} seconds"}
+        late = f"not done in {seconds:g} seconds"
+        run.failed.append(f"tests: {late}")
+        return {"passed": False, "summary": late}
     said.write_text(done.stdout + done.stderr)
     summary = processes.last_line(done).strip("= ")
     if done.returncode:

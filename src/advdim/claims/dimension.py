@@ -69,18 +69,21 @@ def _none_and_strongest(tables: Tables, experiment: str) -> pd.DataFrame:
 
 def _last_before_the_break(tables: Tables, experiment: str) -> pd.DataFrame:
     rows = _by_strength(tables, experiment)
-    weak = rows[rows["epsilon"].between(0, WEAK, inclusive="right")]
-    if weak.empty and len(rows):
-        raise needs.Undecidable(f"it takes a strength up to {WEAK:g} at several sizes")
-    return weak[weak["epsilon"] == weak["epsilon"].max()]
+    weak = rows["epsilon"].between(0, WEAK, inclusive="right")
+    return _at(rows, rows.loc[weak, "epsilon"].max(), f"up to {WEAK:g}")
 
 
 def _first_after_the_break(tables: Tables, experiment: str) -> pd.DataFrame:
     rows = _by_strength(tables, experiment)
-    strong = rows[rows["epsilon"] >= STRONG]
-    if strong.empty and len(rows):
-        raise needs.Undecidable(f"it takes a strength from {STRONG:g} on at several sizes")
-    return strong[strong["epsilon"] == strong["epsilon"].min()]
+    strong = rows["epsilon"] >= STRONG
+    return _at(rows, rows.loc[strong, "epsilon"].min(), f"from {STRONG:g} on")
+
+
+def _at(rows: pd.DataFrame, strength: float, asked: str) -> pd.DataFrame:
+    """Return the rows of a strength; NaN is none."""
+    if math.isnan(strength) and len(rows):
+        raise needs.Undecidable(f"it takes a strength {asked} at several sizes")
+    return rows[rows["epsilon"] == strength]
 
 
 def _with_lemma_2(tables: Tables, experiment: str) -> pd.DataFrame:

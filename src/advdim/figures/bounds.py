@@ -94,8 +94,8 @@ def counter_example(tables: Mapping[str, pd.DataFrame], settings: FigureSettings
             )  # fmt: skip
         ends = [attack[attack > 0].min(), attack.max()]
         axes[0].plot(ends, ends, "-", color="0.2", lw=1, label="equal: above, it does not hold")
-        for direction in (axes[0].xaxis, axes[0].yaxis):
-            logarithmic_axis(direction)
+        logarithmic_axis(axes[0].xaxis)
+        logarithmic_axis(axes[0].yaxis)
         axes[0].legend(markerscale=4, loc="upper center", bbox_to_anchor=(0.5, -0.27), **LEGEND)
     ratios = {
         QUANTITIES[name]: (-decades(rows["best_attack_l2"], rows[name]), COLOURS[name])

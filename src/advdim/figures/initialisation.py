@@ -72,7 +72,6 @@ def initialisation_exponents(
     rows = tables["initialisation"]
     figure, axes = panels(2, 3, settings)
     networks = list(dict.fromkeys(rows["network"]))
-    several_sizes = len(set(rows["dimension"])) > 1
     figure.set_figheight(max(figure.get_figheight(), 2 * (1 + LINE * len(networks))))
     for number, (axis, (statistic, label)) in enumerate(zip(axes, SHOWN.items(), strict=True)):
         for place, network in enumerate(networks):
@@ -92,7 +91,7 @@ def initialisation_exponents(
                 axis.plot(
                     [expected] * 2, ends, "-", color="0.6", lw=3, zorder=0, label="Appendix B"
                 )
-        if not several_sizes:
+        if len(set(rows["dimension"])) < 2:
             say_empty(axis, "an exponent takes two sizes")
         axis.axvline(PREDICTED[statistic], ls="--", color="0.5", zorder=0, label="theorem")
         axis.set_xlabel(f"exponent of {label}")
